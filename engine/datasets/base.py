@@ -1,0 +1,119 @@
+"""What a data set is: frozen arrays, names, units and a split by primary. One module beside this a set."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+import engine.datasets
+from engine import zdc
+from engine.schema import CONDITIONS, UNITS, ConditionInfo, DatasetInfo, NotFound, WrongInput
+
+SPLITS = ("train", "validation", "test")
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Showers with the conditions that made them.
+
+    showers: (N, H, W) unsigned, photons a fibre, axis 0 = x. conditions: (N, 9) in the order and units of
+    `engine.schema`. primary_id, replica: (N,), independent simulations of one primary share its id.
+    split: (N,) 0 train, 1 validation, 2 test, constant on each primary.
+    """
+
+    name: str
+    title: str
+    label: str
+    detector: str
+    provenance: str
+    showers: NDArray[np.unsignedinteger]
+    conditions: NDArray[np.float64]
+    pdg: NDArray[np.int64]
+    primary_id: NDArray[np.int64]
+    replica: NDArray[np.int64]
+    split: NDArray[np.uint8]
+    facts: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for array in (self.showers, self.conditions, self.pdg, self.primary_id, self.replica, self.split):
+            if len(array) != len(self.showers):
+                raise WrongInput(f"data set {self.name}: arrays of {len(array)} and {len(self.showers)} rows")
+            array.setflags(write=False)
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Row numbers of a split, replicas of a primary side by side. Raises `WrongInput` for an unknown split."""
+        if split not in SPLITS:
+            raise WrongInput(f"unknown split {split!r}: choose one of {', '.join(SPLITS)}")
+        rows = np.flatnonzero(self.split == SPLITS.index(split))
+        return rows[np.lexsort((self.replica[rows], self.primary_id[rows]))]
+
+    def channels(self, convention: str = "paper") -> NDArray[np.float64]:
+        """Channel sums (N, 5) [photons] at a read-out convention."""
+        return zdc.channels(self.showers, self.detector, convention)
+
+    @cached_property
+    def photon_sum(self) -> NDArray[np.int64]:
+        """Photons a shower, (N,)."""
+        return self.showers.sum(axis=(1, 2), dtype=np.int64)
+
+    @cached_property
+    def impact_cm(self) -> NDArray[np.float64]:
+        """Impact point on the face, (N, 2) [cm]."""
+        return zdc.impact_cm(self.conditions, zdc.DETECTORS[self.detector].z_cm)
+
+    def info(self) -> DatasetInfo:
+        train = self.conditions[self.rows("train")]
+        columns = [
+            ConditionInfo(
+                name=name,
+                unit=unit,
+                minimum=float(values.min()),
+                maximum=float(values.max()),
+                quantiles=[float(q) for q in np.quantile(values, QUANTILES)],
+            )
+            for name, unit, values in zip(CONDITIONS, UNITS, train.T, strict=True)
+        ]
+        return DatasetInfo(
+            name=self.name,
+            title=self.title,
+            label=self.label,
+            detector=self.detector,
+            shape=(self.showers.shape[1], self.showers.shape[2]),
+            showers=len(self.showers),
+            primaries=len(np.unique(self.primary_id)),
+            splits={name: int((self.split == i).sum()) for i, name in enumerate(SPLITS)},
+            pdg=[int(p) for p in sorted(set(self.pdg.tolist()), key=lambda p: -int((self.pdg == p).sum()))],
+            conditions=columns,
+            provenance=self.provenance,
+            facts=self.facts,
+        )
+
+
+def split_by_primary(
+    primary_id: NDArray[np.int64], seed: int = 2006, fractions: tuple[float, float] = (0.7, 0.15)
+) -> NDArray[np.uint8]:
+    """0, 1 or 2 for each row: all replicas of a primary land on one side, the same side for the same ids and seed."""
+    unique, inverse = np.unique(primary_id, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(unique))
+    edges = np.cumsum(np.round(np.array(fractions) * len(unique)).astype(int))
+    side = np.empty(len(unique), np.uint8)
+    side[order] = np.searchsorted(edges, np.arange(len(unique)), side="right")
+    return side[inverse]
+
+
+def names() -> list[str]:
+    """Registered data sets: the modules of this folder."""
+    return sorted(m.name for m in pkgutil.iter_modules(engine.datasets.__path__) if m.name != "base")
+
+
+def load(name: str) -> Dataset:
+    """The data set of this name. Raises `NotFound` with the names there are."""
+    if name not in names():
+        raise NotFound(f"unknown data set {name!r}: there are {', '.join(names())}")
+    return importlib.import_module(f"engine.datasets.{name}").load()

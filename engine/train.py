@@ -1,0 +1,202 @@
+"""The only training loop: a generator of logs. It knows no disk, no server and no cluster.
+
+A step draws one batch; each phase of the model takes the gradient of its own loss with respect to its own
+parameters, and nothing else. Everything random follows from `seed`: weights, order of the data (seed and epoch
+alone), noise (one generator, saved with the state), so a resumed training continues bit by bit on a CPU.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from engine import zdc
+from engine.datasets.base import Dataset
+from engine.models import base as models
+from engine.models.base import Batch, Model
+from engine.schema import EngineError, WrongInput
+
+
+class NonFinite(EngineError):
+    """A loss or gradient became NaN or infinite: the run ends as failed, its last checkpoint stands."""
+
+    def __init__(self, phase: str, term: str, step: int, value: float) -> None:
+        super().__init__(
+            f"the loss term {term!r} of phase {phase!r} became {value} at step {step}: "
+            "resume from the last checkpoint with a lower learning rate"
+        )
+        self.phase, self.term, self.step = phase, term, step
+
+
+@dataclass(frozen=True)
+class Log:
+    """What happened: after `step` steps, in `epoch`. Terms are named `group/term` as in `engine.schema.History`.
+    `checkpoint` says that this is a good moment to save."""
+
+    step: int
+    epoch: int
+    terms: dict[str, float] = field(default_factory=dict)
+    checkpoint: bool = False
+
+
+class Training:
+    """A training in progress: model, optimisers, generator and position, all in `state()`."""
+
+    def __init__(self, model_name: str, config: dict[str, Any], data: Dataset, seed: int, device: str = "cpu") -> None:
+        kind = models.get(model_name)
+        self.config = models.configure(kind, config)
+        self.data, self.seed, self.device = data, seed, torch.device(device)
+        with torch.random.fork_rng(devices=[]):  # torch draws initial weights from its global generator only
+            torch.manual_seed(seed)
+            model = kind(self.config, (data.showers.shape[1], data.showers.shape[2]))
+        self.train_rows = data.rows("train")
+        if len(self.train_rows) < 8:
+            raise WrongInput(f"data set {data.name} has {len(self.train_rows)} training showers: at least 8 are needed")
+        self.showers = torch.from_numpy(data.showers.astype(np.uint16)).to(self.device)
+        self.conditions = torch.from_numpy(data.conditions.astype(np.float32)).to(self.device)
+        rows = torch.from_numpy(self.train_rows).to(self.device)
+        self.model: Model = model.to(self.device)
+        self.model.fit_scalers(self.showers[rows].float(), self.conditions[rows])
+        self.phases = self.model.phases()
+        self.optimisers = [
+            torch.optim.Adam(phase.parameters, lr=self.config.learning_rate) for phase in self.phases
+        ]
+        self.rng = Generator(self.device).manual_seed(seed)
+        self.step = 0
+        self.steps_per_epoch = len(self.batches(0))
+        self.steps = self.config.epochs * self.steps_per_epoch
+
+    @property
+    def epoch(self) -> int:
+        """Whole epochs done."""
+        return self.step // self.steps_per_epoch
+
+    def batches(self, epoch: int) -> list[np.ndarray]:
+        """Row numbers of each batch of an epoch, a function of seed and epoch alone."""
+        order = np.random.default_rng((self.seed, epoch))
+        if self.config.grouping == "rows":
+            return _chunks(order.permutation(self.train_rows), self.config.batch)
+        primary = self.data.primary_id[self.train_rows]
+        starts = np.flatnonzero(np.r_[True, primary[1:] != primary[:-1]])
+        groups = np.split(self.train_rows, starts[1:])
+        per_batch = max(1, round(self.config.batch * len(groups) / len(self.train_rows)))
+        return [np.concatenate([groups[i] for i in part]) for part in _chunks(order.permutation(len(groups)), per_batch)]
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """The showers of these rows, mirrored and transposed at random where the config says so."""
+        index = torch.from_numpy(rows).to(self.device)
+        _, primary = np.unique(self.data.primary_id[rows], return_inverse=True)
+        showers, conditions = self.showers[index].float(), self.conditions[index]
+        if self.config.augment and self.model.training:
+            draw = np.random.default_rng((self.seed, self.step, 8)).integers(0, 8, primary.max() + 1)
+            # on the CPU one boolean mask a symmetry is cheaper than a gather of every pixel
+            showers, conditions = augment(showers, conditions, torch.from_numpy(draw[primary]).to(self.device))
+        return Batch(showers, conditions, torch.from_numpy(primary).to(self.device))
+
+    def run(self) -> Iterator[Log]:
+        """Train to the end, yielding a log after each step and each validation. Raises `NonFinite`."""
+        if self.step == 0:
+            yield Log(0, 0, self.validate(), checkpoint=True)
+        while self.step < self.steps:
+            batches = self.batches(self.epoch)
+            for rows in batches[self.step % self.steps_per_epoch :]:
+                yield self.advance(rows)
+            if self.epoch % self.config.checkpoint_epochs == 0 or self.step == self.steps:
+                yield Log(self.step, self.epoch, self.validate(), checkpoint=True)
+
+    def advance(self, rows: np.ndarray) -> Log:
+        """One step of every phase on one batch."""
+        begin = time.perf_counter()
+        self.model.train()
+        batch = self.batch(rows)
+        rate = self.learning_rate(self.step)
+        terms: dict[str, float] = {}
+        for phase, optimiser in zip(self.phases, self.optimisers, strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            for _ in range(phase.steps):
+                losses = phase.loss(batch, self.rng)
+                values = {name: float(value) for name, value in losses.items()}
+                for name, value in values.items():
+                    if not math.isfinite(value):
+                        raise NonFinite(phase.name, name, self.step, value)
+                gradients = torch.autograd.grad(losses["total"], phase.parameters)
+                for parameter, gradient in zip(phase.parameters, gradients, strict=True):
+                    parameter.grad = gradient
+                optimiser.step()
+                prefix = "loss" if len(self.phases) == 1 else f"loss/{phase.name}"
+                terms |= {f"{prefix}/{name}": value for name, value in values.items()}
+        self.step += 1
+        seconds = time.perf_counter() - begin
+        return Log(self.step, self.epoch, terms | {"system/samples_per_s": len(rows) / seconds})
+
+    def learning_rate(self, step: int) -> float:
+        if self.config.schedule == "constant":
+            return self.config.learning_rate
+        return self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+    @torch.no_grad()
+    def validate(self, limit: int = 2000) -> dict[str, float]:
+        """Loss terms on validation showers in evaluation mode; noise seeded, so values compare between epochs."""
+        self.model.eval()
+        batch = self.batch(self.data.rows("validation")[:limit])
+        rng = Generator(self.device).manual_seed(self.seed + 1)
+        terms: dict[str, float] = {}
+        for phase in self.phases:
+            prefix = "validation" if len(self.phases) == 1 else f"validation/{phase.name}"
+            terms |= {f"{prefix}/{name}": float(value) for name, value in phase.loss(batch, rng).items()}
+        return terms
+
+    # ------------------------------------------------------------------------------------------------------- state
+    def state(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Everything that a resumed training needs: tensors, and strings for a safetensors header."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for phase, optimiser in zip(self.phases, self.optimisers, strict=True):
+            for index, values in optimiser.state_dict()["state"].items():
+                tensors |= {f"optimiser.{phase.name}.{index}.{name}": value for name, value in values.items()}
+        tensors["rng"] = self.rng.get_state()
+        return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}, {"step": str(self.step)}
+
+    def restore(self, tensors: dict[str, Tensor], meta: dict[str, str]) -> None:
+        """Take up a saved `state()`. Raises `WrongInput` when it belongs to another configuration."""
+        try:
+            self.model.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
+            for phase, optimiser in zip(self.phases, self.optimisers, strict=True):
+                saved: dict[int, dict[str, Tensor]] = {}
+                for name, value in tensors.items():
+                    if name.startswith(f"optimiser.{phase.name}."):
+                        _, _, index, slot = name.split(".")
+                        saved.setdefault(int(index), {})[slot] = value
+                optimiser.load_state_dict({"state": saved, "param_groups": optimiser.state_dict()["param_groups"]})
+            self.rng.set_state(tensors["rng"])
+            self.step = int(meta["step"])
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise WrongInput(f"this training state does not fit: {str(error).splitlines()[0]}") from error
+
+
+def augment(showers: Tensor, conditions: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
+    """One of the face's eight symmetries for each shower: bit 0 mirrors x, bit 1 mirrors y, bit 2 then exchanges
+    x and y. Mirroring x negates Vx and Px; the exchange swaps (Vx, Px) with (Vy, Py). Needs square images."""
+    if showers.shape[1] != showers.shape[2]:
+        raise WrongInput(f"only square faces are symmetric under exchange of x and y, not {tuple(showers.shape[1:])}")
+    showers, conditions = showers.clone(), conditions.clone()
+    for bit, dims, columns in ((1, [1], [zdc.VX, zdc.PX]), (2, [2], [zdc.VY, zdc.PY])):
+        chosen = (draw & bit) > 0
+        showers[chosen] = showers[chosen].flip(dims)
+        conditions[:, columns] *= torch.where(chosen, -1.0, 1.0)[:, None]
+    chosen = (draw & 4) > 0
+    showers[chosen] = showers[chosen].transpose(1, 2)
+    swapped = conditions[:, [0, zdc.VY, zdc.VX, zdc.VZ, zdc.PY, zdc.PX, zdc.PZ, zdc.MASS, zdc.CHARGE]]
+    return showers, torch.where(chosen[:, None], swapped, conditions)
+
+
+def _chunks(items: np.ndarray, size: int) -> list[np.ndarray]:
+    """Consecutive parts of about `size`, none smaller than half of it (batch statistics need company)."""
+    return np.array_split(items, max(1, round(len(items) / size)))
