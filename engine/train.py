@@ -65,9 +65,7 @@ class Training:
         self.model: Model = model.to(self.device)
         self.model.fit_scalers(self.showers[rows].float(), self.conditions[rows])
         self.phases = self.model.phases()
-        self.optimisers = [
-            torch.optim.Adam(phase.parameters, lr=self.config.learning_rate) for phase in self.phases
-        ]
+        self.optimisers = [torch.optim.Adam(phase.parameters, lr=self.config.learning_rate) for phase in self.phases]
         self.rng = Generator(self.device).manual_seed(seed)
         self.step = 0
         self.steps_per_epoch = len(self.batches(0))
@@ -87,7 +85,9 @@ class Training:
         starts = np.flatnonzero(np.r_[True, primary[1:] != primary[:-1]])
         groups = np.split(self.train_rows, starts[1:])
         per_batch = max(1, round(self.config.batch * len(groups) / len(self.train_rows)))
-        return [np.concatenate([groups[i] for i in part]) for part in _chunks(order.permutation(len(groups)), per_batch)]
+        return [
+            np.concatenate([groups[i] for i in part]) for part in _chunks(order.permutation(len(groups)), per_batch)
+        ]
 
     def batch(self, rows: np.ndarray) -> Batch:
         """The showers of these rows, mirrored and transposed at random where the config says so."""
@@ -123,7 +123,7 @@ class Training:
                 group["lr"] = rate
             for _ in range(phase.steps):
                 losses = phase.loss(batch, self.rng)
-                values = {name: float(value) for name, value in losses.items()}
+                values = {name: float(value.detach()) for name, value in losses.items()}
                 for name, value in values.items():
                     if not math.isfinite(value):
                         raise NonFinite(phase.name, name, self.step, value)
@@ -151,7 +151,7 @@ class Training:
         terms: dict[str, float] = {}
         for phase in self.phases:
             prefix = "validation" if len(self.phases) == 1 else f"validation/{phase.name}"
-            terms |= {f"{prefix}/{name}": float(value) for name, value in phase.loss(batch, rng).items()}
+            terms |= {f"{prefix}/{name}": float(value.detach()) for name, value in phase.loss(batch, rng).items()}
         return terms
 
     # ------------------------------------------------------------------------------------------------------- state

@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[1]
 ENGINE_LAYERS = [
     {"server", "cli", "bench"},
     {"service"},
-    {"jobs", "host", "runs", "latent", "conditions", "export"},
-    {"train"},
-    {"models", "datasets", "metrics"},
-    {"nets", "losses", "zdc"},
+    {"jobs", "trainer", "host", "runs", "latent", "conditions", "export"},
+    {"train", "imports", "validation"},
+    {"models", "datasets", "metrics", "geant4"},
+    {"nets", "losses", "zdc", "showers"},
     {"schema"},
 ]
 APP_LAYERS = [{"main"}, {"views"}, {"charts", "components", "state", "client"}]

@@ -29,7 +29,8 @@ FORMAT = "showerscope-model-1"
 
 def option(default: Any, help: str, *, unit: str = "", source: str = "", group: str = "Model", **bounds: Any) -> Any:
     """A config field with all that the Train page's form needs: default, range, unit, help, source, group."""
-    return Field(default, description=help, json_schema_extra={"unit": unit, "source": source, "group": group}, **bounds)
+    extra = {"unit": unit, "source": source, "group": group}
+    return Field(default, description=help, json_schema_extra=extra, **bounds)
 
 
 class Config(BaseModel):
@@ -137,9 +138,7 @@ def get(name: str) -> type[Model]:
     if name not in names():
         raise NotFound(f"unknown model {name!r}: there are {', '.join(names())}")
     module = importlib.import_module(f"engine.models.{name}")
-    found = [
-        c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Model) and c.__module__ == module.__name__
-    ]
+    found = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Model) and c is not Model]
     return next(c for c in found if c.name == name)
 
 
