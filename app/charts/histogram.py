@@ -1,0 +1,209 @@
+"""Histograms as physicists draw them: data as points with Poisson intervals, models as step lines, ratio below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import gammaincinv
+
+from app.charts.colour import DATA, GENERATED, faint, ink
+
+TAIL = 0.158655  # one side of a 68.27 % interval
+
+
+def edges_of(parts: Sequence[np.ndarray], bins: int = 14) -> np.ndarray:
+    """Common equal bins from 0 to the 98 % quantile of all parts; what lies above goes into the last bin."""
+    values = np.concatenate([np.asarray(p, float).ravel() for p in parts]) if parts else np.zeros(0)
+    values = values[np.isfinite(values)]
+    top = float(np.quantile(values, 0.98)) if len(values) else 1.0
+    return np.linspace(0.0, max(top, 1.0), bins + 1)
+
+
+def count(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Counts per bin, under- and overflow in the first and last bin."""
+    inside = np.clip(np.asarray(values, float), edges[0], edges[-1])
+    return np.histogram(inside, edges)[0].astype(float)
+
+
+def garwood(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Central 68.27 % intervals of Poisson means given the counts (F. Garwood, Biometrika 28 (1936) 437)."""
+    counts = np.asarray(counts, float)
+    low = np.where(counts > 0, gammaincinv(np.maximum(counts, 1e-9), TAIL), 0.0)
+    return low, gammaincinv(counts + 1, 1 - TAIL)
+
+
+def panels(
+    names: Sequence[str],
+    simulated: Sequence[np.ndarray],
+    generated: Sequence[np.ndarray],
+    dark: bool,
+    units: Sequence[str] | str = "photons",
+    bins: int = 12,
+    ratio: str = "gen / sim",
+    labels: tuple[str, str] = ("simulated", "generated"),
+    colours: tuple[str, str] | None = None,
+    height: int = 330,
+) -> dict[str, Any]:
+    """An ECharts spec: one panel a name, the generated counts scaled to the number of simulated showers.
+
+    Raises `ValueError` when the lists are not equally long.
+    """
+    point, line = colours or (ink(dark), GENERATED)
+    option: dict[str, Any] = {
+        "animation": False,
+        "grid": [], "xAxis": [], "yAxis": [], "series": [], "title": [],
+        "legend": {"data": list(labels), "top": 0, "left": 0, "itemHeight": 9},
+        "tooltip": {"trigger": "axis", "valueFormatter": "%.3g"},
+    }  # fmt: skip
+    n = len(names)
+    for k, (name, sim, gen) in enumerate(zip(names, simulated, generated, strict=True)):
+        edges = edges_of([sim, gen], bins)
+        left, width = 100 * k / n, 100 / n
+        grid = {"left": f"{left + 0.22 * width:.2f}%", "width": f"{0.74 * width:.2f}%"}
+        unit = units if isinstance(units, str) else units[k]
+        _frame(option, grid, name, edges, unit, height, ratio if k == 0 else "")
+        _fill(option, k, sim, gen, edges, labels, point, line, dark)
+    return option
+
+
+def _frame(
+    option: dict[str, Any], grid: dict[str, str], name: str, edges: np.ndarray, unit: str, height: int, ratio: str
+) -> None:  # fmt: skip
+    upper = len(option["grid"])
+    middle = int(0.68 * height)
+    option["title"].append(
+        {"text": name, "left": grid["left"], "top": 24, "textStyle": {"fontSize": 12, "fontWeight": 600}}
+    )
+    option["grid"] += [
+        {**grid, "top": 46, "height": middle - 46, "outerBoundsMode": "none"},
+        {**grid, "top": middle + 10, "height": height - middle - 52, "outerBoundsMode": "none"},
+    ]
+    split = {"splitLine": {"show": False}, "axisLine": {"show": True}, "axisTick": {"show": True}}
+    shared = {"type": "value", "min": float(edges[0]), "max": float(edges[-1]), "splitNumber": 3, **split}
+    ends = {"showMinLabel": True, "showMaxLabel": False, "hideOverlap": True, "fontSize": 10}
+    option["xAxis"] += [
+        {**shared, "gridIndex": upper, "axisLabel": {"show": False}},
+        {
+            **shared, "gridIndex": upper + 1, "name": unit, "nameLocation": "middle", "nameGap": 22,
+            "axisLabel": ends, "nameTextStyle": {"fontSize": 11},
+        },
+    ]  # fmt: skip
+    option["yAxis"] += [
+        {
+            "type": "value", "gridIndex": upper, "splitNumber": 3, "min": 0, **split,
+            "axisLabel": {"fontSize": 10}, "name": "showers" if ratio else "", "nameLocation": "middle",
+            "nameGap": 30, "nameTextStyle": {"fontSize": 11},
+        },
+        {
+            "type": "value", "gridIndex": upper + 1, "min": 0, "max": 2, "interval": 1, **split,
+            "axisLabel": {"fontSize": 10}, "name": ratio, "nameLocation": "middle",
+            "nameGap": 30, "nameTextStyle": {"fontSize": 11},
+        },
+    ]  # fmt: skip
+
+
+def _fill(
+    option: dict[str, Any], k: int, sim: np.ndarray, gen: np.ndarray, edges: np.ndarray, labels: tuple[str, str],
+    point: str, line: str, dark: bool,
+) -> None:  # fmt: skip
+    up, low = {"xAxisIndex": 2 * k, "yAxisIndex": 2 * k}, {"xAxisIndex": 2 * k + 1, "yAxisIndex": 2 * k + 1}
+    counted = count(sim, edges)
+    scaled = count(gen, edges) * (len(sim) / max(1, len(gen)))
+    lo, hi = garwood(counted)
+    centre = (edges[1:] + edges[:-1]) / 2
+    filled = counted > 0
+    ratio = np.divide(scaled, counted, out=np.full_like(scaled, np.nan), where=filled)
+    above = np.divide(hi, counted, out=np.ones_like(hi), where=filled)
+    below = np.divide(lo, counted, out=np.ones_like(lo), where=filled)
+    quiet = {"silent": True, "symbol": "none", "tooltip": {"show": False}}
+    option["series"] += [
+        {
+            "type": "line", "name": labels[1], **up, "data": step_line(edges, scaled), "symbol": "none",
+            "step": "end", "lineStyle": {"width": 2, "color": line}, "itemStyle": {"color": line},
+        },
+        {"type": "line", **up, **quiet, "data": bars(centre, lo, hi), "lineStyle": {"width": 1, "color": point}},
+        {
+            "type": "scatter", "name": labels[0], **up, "symbolSize": 5, "itemStyle": {"color": point},
+            "data": pairs(centre[filled], counted[filled]),
+        },
+        {
+            "type": "line", **low, **quiet, "data": bars(centre[filled], below[filled], above[filled]),
+            "lineStyle": {"width": 5, "color": faint(dark), "cap": "butt"}, "z": 1,
+            "markLine": {
+                "silent": True, "symbol": "none", "label": {"show": False}, "data": [{"yAxis": 1}],
+                "lineStyle": {"color": point, "width": 1, "type": "dashed"},
+            },
+        },
+        {
+            "type": "line", **low, **quiet, "data": step_line(edges, np.clip(ratio, 0, 2)), "step": "end",
+            "lineStyle": {"width": 1.5, "color": line}, "z": 3,
+        },
+    ]  # fmt: skip
+
+
+def pairs(x: np.ndarray, y: np.ndarray) -> list[list[float | None]]:
+    """JSON-able points; what is not finite becomes a gap."""
+    return [
+        [float(a), float(b) if np.isfinite(b) else None]
+        for a, b in zip(np.asarray(x, float), np.asarray(y, float), strict=True)
+    ]
+
+
+def step_line(edges: np.ndarray, heights: np.ndarray) -> list[list[float | None]]:
+    """Points of a step histogram: each height from its edge on, the last one to the end."""
+    return pairs(edges, np.append(heights, heights[-1]))
+
+
+def bars(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[list[float | None]]:
+    """Vertical bars as one broken line: ECharts has no error bars without JavaScript."""
+    points: list[list[float | None]] = []
+    for at, a, b in zip(x, low, high, strict=True):
+        points += [[float(at), float(a)], [float(at), float(b)], [None, None]]
+    return points
+
+
+def spectrum(
+    layers: dict[str, np.ndarray], title: str, unit: str, log_x: bool, dark: bool, bins: int = 40
+) -> dict[str, Any]:
+    """Step histograms of one quantity, log y; on a log axis zeros go into the first bin. One layer a name."""
+    values = np.concatenate([np.asarray(v, float) for v in layers.values()]) if layers else np.zeros(0)
+    edges = _spectrum_edges(values, log_x, bins)
+    series, colours = [], (ink(dark), DATA, GENERATED, "#009E73", "#CC79A7")
+    for k, (name, layer) in enumerate(layers.items()):
+        heights = count(layer, edges)
+        colour = colours[k % len(colours)]
+        series.append(
+            {
+                "type": "line", "name": name, "step": "end", "symbol": "none", "itemStyle": {"color": colour},
+                "data": step_line(edges, np.where(heights > 0, heights, np.nan)),
+                "lineStyle": {"width": 1.5, "color": colour, "type": ("solid", "dashed", "dotted")[k % 3]},
+            }
+        )  # fmt: skip
+    return {
+        "animation": False,
+        "legend": {"top": 0, "right": 0, "itemHeight": 9},
+        "tooltip": {"trigger": "axis", "valueFormatter": "%.3g"},
+        "grid": {"left": 64, "right": 16, "top": 30, "bottom": 44, "outerBoundsMode": "none"},
+        "xAxis": {
+            "type": "log" if log_x else "value", "min": float(edges[0]), "max": float(edges[-1]),
+            "name": f"{title} [{unit}]" if unit else title, "nameLocation": "middle", "nameGap": 26,
+            "splitLine": {"show": False}, "axisLabel": {"showMinLabel": False, "showMaxLabel": False},
+        },
+        "yAxis": {
+            "type": "log", "min": 0.8, "name": "showers per bin", "nameLocation": "middle", "nameGap": 46,
+            "axisLabel": {"showMinLabel": False},
+        },
+        "series": series,
+    }  # fmt: skip
+
+
+def _spectrum_edges(values: np.ndarray, log_x: bool, bins: int) -> np.ndarray:
+    values = values[np.isfinite(values)]
+    if log_x:
+        positive = values[values > 0]
+        low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 10.0)
+        return np.geomspace(low, max(high, 1.01 * low) * 1.0001, bins + 1)
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    return np.linspace(low, high if high > low else low + 1, bins + 1)

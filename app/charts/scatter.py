@@ -1,0 +1,124 @@
+"""The latent map: encoded data and generated noise on one t-SNE plane, as an ECharts spec with a lasso."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from app.charts.colour import DATA, GENERATED, SEQUENCE, VIRIDIS, hex_of
+from engine.schema import Arrays
+
+LAYERS = ((0, "encoded data", DATA, "circle"), (1, "generated noise", GENERATED, "diamond"))
+AIR = 0.04  # around the points, as a share of the map
+RAMPS = {"energy": ("energy [GeV]", "GeV"), "photon sum": ("photon sum", "photons")}
+
+
+class Group(NamedTuple):
+    """Points drawn as one ECharts series."""
+
+    title: str
+    index: np.ndarray
+    symbol: str
+    colour: str | None
+
+
+def groups_of(points: Arrays, colour_by: str, names: dict[int, str]) -> list[Group]:
+    """How a colouring splits the points into series; their order is the order of ECharts' series indices."""
+    layers, pdg = np.asarray(points["layer"]), np.asarray(points["pdg"])
+    groups = []
+    for layer, title, colour, symbol in LAYERS:
+        here = np.flatnonzero(layers == layer)
+        if colour_by == "species":
+            order = [*names, *sorted(set(pdg.tolist()) - set(names))]
+            for k, kind in enumerate(order):
+                mine = here[pdg[here] == kind]
+                if len(mine):
+                    paint = SEQUENCE[k % len(SEQUENCE)]
+                    groups.append(Group(f"{names.get(kind, kind)}, {title}", mine, symbol, paint))
+        else:
+            groups.append(Group(title, here, symbol, colour if colour_by == "layer" else None))
+    return groups
+
+
+def latent_map(
+    points: Arrays,
+    colour_by: str = "layer",
+    names: dict[int, str] | None = None,
+    lasso: bool = True,
+    size: int = 6,
+) -> dict[str, Any]:
+    """Circles are encoded data, diamonds generated noise, whatever the colour says. The axes have no unit."""
+    xy = np.asarray(points["xy"], float)
+    columns = {
+        "x": xy[:, 0],
+        "y": xy[:, 1],
+        "energy [GeV]": np.asarray(points["energy"], float),
+        "photon sum": np.asarray(points["photon_sum"], float),
+        "pdg": np.asarray(points["pdg"], int),
+    }
+    groups = groups_of(points, colour_by, names or {})
+    option: dict[str, Any] = {
+        "animationDurationUpdate": 700,
+        "legend": {"type": "scroll", "top": 0, "left": 0, "right": 150, "itemHeight": 14},
+        "tooltip": {"trigger": "item"},
+        "grid": {"left": 26, "right": 10, "top": 34, "bottom": 26, "outerBoundsMode": "none"},
+        "xAxis": _axis(columns["x"], "t-SNE 1 (no unit)"),
+        "yAxis": _axis(columns["y"], "t-SNE 2 (no unit)"),
+        "dataset": [{"source": pd.DataFrame({k: v[g.index] for k, v in columns.items()})} for g in groups],
+        "series": [_series(group, k, size) for k, group in enumerate(groups)],
+    }
+    if colour_by in RAMPS:
+        option["visualMap"] = _ramp(columns[RAMPS[colour_by][0]], *RAMPS[colour_by])
+        option["grid"]["right"] = 92
+    if lasso:
+        tools = ["polygon", "rect", "clear"]
+        option["toolbox"] = {"right": 44, "top": 0, "feature": {"brush": {"type": tools}}}
+        option["brush"] = {
+            "toolbox": tools, "xAxisIndex": "all", "yAxisIndex": "all",
+            "throttleType": "debounce", "throttleDelay": 60, "outOfBrush": {"colorAlpha": 0.25},
+        }  # fmt: skip
+    return option
+
+
+def _axis(values: np.ndarray, name: str) -> dict[str, Any]:
+    low, high = (float(values.min()), float(values.max())) if len(values) else (-1.0, 1.0)
+    air = AIR * max(high - low, 1e-6)
+    return {
+        "type": "value", "min": low - air, "max": high + air, "name": name, "nameLocation": "middle", "nameGap": 8,
+        "axisLabel": {"show": False}, "axisTick": {"show": False}, "splitLine": {"show": False},
+        "axisLine": {"show": True, "onZero": False},
+    }  # fmt: skip
+
+
+def _series(group: Group, k: int, size: int) -> dict[str, Any]:
+    style: dict[str, Any] = {"opacity": 0.75}
+    if group.colour:
+        style["color"] = group.colour
+    return {
+        "type": "scatter", "name": group.title, "datasetIndex": k, "symbol": group.symbol,
+        "symbolSize": size + (group.symbol == "diamond"), "itemStyle": style,
+        "encode": {"x": "x", "y": "y", "tooltip": ["energy [GeV]", "photon sum", "pdg"]},
+    }  # fmt: skip
+
+
+def _ramp(values: np.ndarray, column: str, unit: str) -> dict[str, Any]:
+    low, high = (float(v) for v in np.quantile(values, [0.02, 0.98])) if len(values) else (0.0, 1.0)
+    return {
+        "type": "continuous", "dimension": column, "min": low, "max": max(high, low + 1e-6), "right": 0, "top": 40,
+        "text": [f"{high:.0f} {unit}", f"{low:.0f}"], "inRange": {"color": hex_of(VIRIDIS, 8)},
+        "itemHeight": 140, "calculable": False,
+    }  # fmt: skip
+
+
+def selected_points(points: Arrays, colour_by: str, selection: Any, names: dict[int, str] | None = None) -> np.ndarray:
+    """Indices into the engine's arrays of what a lasso caught; empty where it caught nothing or is outdated."""
+    groups = groups_of(points, colour_by, names or {})
+    caught: list[np.ndarray] = []
+    for part in selection.get("selected", []) if selection else []:
+        where = part.get("series_index", -1)
+        if 0 <= where < len(groups):
+            mine, index = groups[where].index, np.array(part.get("data_indices", []), int)
+            caught.append(mine[index[(index >= 0) & (index < len(mine))]])
+    return np.unique(np.concatenate(caught)) if caught else np.zeros(0, int)

@@ -1,0 +1,62 @@
+"""A model's configuration as a form: the engine says the fields, this draws them."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from engine.schema import FormField, ModelInfo
+
+Value = float | int | bool | str
+
+
+def show(model: ModelInfo, columns: int = 2) -> dict[str, Value]:
+    """Draw the fields, group by group; the values as they stand."""
+    config: dict[str, Value] = {}
+    # What one changes first stands first: how long, how fast.
+    groups = sorted(dict.fromkeys(f.group for f in model.fields), key=lambda g: g != "Training")
+    for k, group in enumerate(groups):
+        with st.expander(group, expanded=k == 0):
+            places = st.columns(columns)
+            for n, field in enumerate(f for f in model.fields if f.group == group):
+                with places[n % columns]:
+                    config[field.name] = draw_field(model.name, field)
+    return config
+
+
+def describe(field: FormField) -> str:
+    """Help, range and source of a field, for its question mark."""
+    parts = [field.help] if field.help else []
+    if field.minimum is not None or field.maximum is not None:
+        low = "…" if field.minimum is None else f"{field.minimum:g}"
+        high = "…" if field.maximum is None else f"{field.maximum:g}"
+        parts.append(f"Range {low} to {high}{' ' + field.unit if field.unit else ''}; default {field.default}.")
+    if field.source:
+        parts.append(f"Source: {field.source}.")
+    return "\n\n".join(parts)
+
+
+def draw_field(model: str, field: FormField) -> Value:
+    """One widget for one field; its key carries the model, so that models keep their own values."""
+    key = f"field_{model}_{field.name}"
+    label = field.name.replace("_", " ") + (f" [{field.unit}]" if field.unit else "")
+    tip = describe(field) or None
+    if field.kind == "bool":
+        return st.checkbox(label, bool(field.default), key=key, help=tip)
+    if field.kind == "choice":
+        options = field.choices or [str(field.default)]
+        index = options.index(str(field.default)) if str(field.default) in options else 0
+        return str(st.selectbox(label, options, index, key=key, help=tip))
+    if field.kind == "text":
+        return st.text_input(label, str(field.default), key=key, help=tip)
+    if field.kind == "int":
+        low = None if field.minimum is None else int(field.minimum)
+        high = None if field.maximum is None else int(field.maximum)
+        return int(st.number_input(label, low, high, int(field.default), step=1, key=key, help=tip))
+    value = float(field.default)
+    # a tenth of the leading digit, so that the buttons move 3e-4 as well as 20
+    step = 10.0 ** (math.floor(math.log10(abs(value))) - 1) if value else 0.01
+    return float(
+        st.number_input(label, field.minimum, field.maximum, value, step=step, format="%g", key=key, help=tip)
+    )  # fmt: skip

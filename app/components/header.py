@@ -1,0 +1,122 @@
+"""The strip on every page: model, checkpoint, seed, read-out convention, device, state of the engine."""
+
+from __future__ import annotations
+
+import html
+import time
+
+import streamlit as st
+
+from app import state
+from engine.schema import EngineError, Health, RunInfo
+
+COLOURS = {"ready": "#009E73", "training": "#E69F00", "down": "#D55E00", "loading": "#999999"}
+
+
+def show() -> None:
+    """Draw the strip; its choices stand in the URL and hold on every page."""
+    runs, _ = _runs()
+    st.session_state[state.RUNS] = runs
+    usable = [r for r in runs if r.checkpoints]
+    with st.container(key="strip"):
+        model, step, seed, convention, engine = st.columns([3, 1.5, 1, 1.1, 2.4], vertical_alignment="bottom")
+        with model:
+            _choose_run(usable)
+        with step:
+            _choose_step()
+        with seed:
+            st.number_input(
+                "Seed", 0, 2**31 - 1, 0, step=1, key=state.SEED, bind="query-params",
+                help="Seeds the noise of everything generated here. Same seed, same shower.",
+            )  # fmt: skip
+        with convention:
+            st.selectbox(
+                "Read-out", _conventions(), key=state.CONVENTION, bind="query-params",
+                help="Which of the five channels each fibre belongs to. Conventions in use disagree; "
+                "About shows each as a picture.",
+            )  # fmt: skip
+        with engine:
+            engine_state()
+
+
+def _runs() -> tuple[list[RunInfo], bool]:
+    try:
+        kept = state.keep("runs", lambda: state.engine().runs())
+    except EngineError:
+        return [], True
+    return kept.value, kept.stale
+
+
+def _conventions() -> list[str]:
+    try:
+        names = [c.name for d in state.catalogue().detectors for c in d.conventions]
+    except EngineError:
+        names = []
+    return list(dict.fromkeys(names)) or list(state.CONVENTIONS)
+
+
+def label(run: RunInfo) -> str:
+    """How a run is called in lists. It stands in links too, so it holds nothing that changes while a run runs."""
+    if run.bundled:
+        return run.run_id
+    return f"{run.name or run.model} · {run.run_id[:12]}"
+
+
+def _choose_run(runs: list[RunInfo]) -> None:
+    if not runs:
+        st.selectbox("Model", ["no model yet"], disabled=True, key="_no_model")
+        return
+    by_id = {r.run_id: r for r in runs}
+    ordered = [r.run_id for r in sorted(runs, key=lambda r: (not r.bundled, -r.created))]
+    if st.session_state.get(state.RUN) not in by_id:
+        st.session_state.pop(state.RUN, None)
+    st.selectbox(
+        "Model", ordered, format_func=lambda run: label(by_id[run]), key=state.RUN, bind="query-params",
+        help="Which trained model generates. Runs appear here with their first checkpoint.",
+    )  # fmt: skip
+
+
+def _choose_step() -> None:
+    run = state.current_run()
+    steps = [str(c.step) for c in reversed(run.checkpoints)] if run else []
+    epochs = {str(c.step): c.epoch for c in run.checkpoints} if run else {}
+    options = [state.LATEST, *steps]
+    if st.session_state.get(state.STEP) not in options:
+        st.session_state.pop(state.STEP, None)
+    st.selectbox(
+        "Checkpoint", options, key=state.STEP, bind="query-params", disabled=not steps,
+        format_func=lambda s: "newest" if s == state.LATEST else f"step {s} (epoch {epochs.get(s, 0)})",
+    )  # fmt: skip
+
+
+def health_word(health: Health) -> tuple[str, str]:
+    """The engine's state in a word, and what it is doing."""
+    if health.status == "loading":
+        return "loading", "loading"
+    if health.running:
+        queued = f", {health.queued} queued" if health.queued else ""
+        return "training", f"training {health.running}{queued}"
+    return "ready", "ready"
+
+
+@st.fragment(run_every=5.0)
+def engine_state() -> None:
+    """Device and state, asked again every five seconds."""
+    began = time.perf_counter()
+    try:
+        health = state.engine().health()
+    except EngineError:
+        _dot("down", "engine down", "device unknown")
+        return
+    threads = f"{health.threads} thread{'s' * (health.threads != 1)}"
+    word, doing = health_word(health)
+    answered = 1000 * (time.perf_counter() - began)
+    memory = f" · {health.memory_mb / 1000:.1f} GB" if health.memory_mb else ""
+    _dot(word, f"engine {doing}", f"{health.device} · {threads}{memory} · answers in {answered:.0f} ms")
+
+
+def _dot(word: str, said: str, detail: str) -> None:
+    st.html(
+        f'<div class="ss-state" role="status"><span class="ss-dot" style="background:{COLOURS[word]}"></span>'
+        f'<b>{html.escape(said)}</b><br><span class="ss-muted">{html.escape(detail)}</span></div>'
+    )

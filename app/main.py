@@ -1,0 +1,147 @@
+"""The app as the server sees it: Streamlit's pages, and the /api routes that the live shower asks while dragging.
+
+    streamlit run app/main.py
+
+Streamlit's custom routes bypass the pages, so each request here proves itself with a key that only a page knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hmac
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import streamlit as st
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.client import LIMITS, TIMEOUT, engine_address, token_header
+from app.state import API_KEY
+from engine.schema import GenerateRequest, Particle
+
+LARGEST_BODY = 4096
+COLLECT_EVERY_S = 60.0
+
+
+class LiveShower(BaseModel):
+    """What the slider panel may ask: few showers of one particle."""
+
+    model_config = ConfigDict(extra="forbid")
+    run: Annotated[str, Field(max_length=200)]
+    particle: Particle
+    step: int | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    n: Annotated[int, Field(ge=1, le=64)] = 1
+    convention: Annotated[str, Field(max_length=40)] = "paper"
+
+
+class LiveNearest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    data: Annotated[str, Field(max_length=200)]
+    particle: Particle
+    k: Annotated[int, Field(ge=1, le=16)] = 3
+
+
+def refuse(status: int, sentence: str) -> JSONResponse:
+    return JSONResponse({"error": sentence}, status)
+
+
+async def read_body(request: Request) -> bytes | None:
+    """The body, None when it is larger than any honest request; reading stops there."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LARGEST_BODY:
+            return None
+    return body
+
+
+async def forward(request: Request, method: str, kind: type[BaseModel]) -> Response:
+    """Check a browser's request and pass it to the engine; its bytes go through untouched."""
+    if not hmac.compare_digest(request.headers.get("x-showerscope-key", "").encode(), API_KEY.encode()):
+        return refuse(403, "This address serves only the app's own page. Reload the page.")
+    body = await read_body(request)
+    if body is None:
+        return refuse(413, f"The request is larger than {LARGEST_BODY} bytes.")
+    try:
+        asked = kind.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the request"
+        return refuse(422, f"{where}: {first['msg']}")
+    if isinstance(asked, LiveShower):
+        asked_json: dict[str, Any] = {"request": GenerateRequest(**asked.model_dump()).model_dump(mode="json")}
+    else:
+        asked_json = asked.model_dump(mode="json")
+    try:
+        reply = await engine_http(request).post(
+            f"{engine_address()}/v1/{method}", json=asked_json, headers=token_header()
+        )
+    except httpx.TransportError:
+        return refuse(503, "The engine does not answer.")
+    return Response(reply.content, reply.status_code, media_type=reply.headers.get("content-type"))
+
+
+def engine_http(request: Request) -> httpx.AsyncClient:
+    """The one kept-open client; made at the first request, when its event loop runs."""
+    holder = request.app.state
+    if not hasattr(holder, "engine_http"):
+        holder.engine_http = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, trust_env=False)
+    return holder.engine_http
+
+
+async def shower(request: Request) -> Response:
+    """POST /api/shower: safetensors of `Engine.generate`."""
+    return await forward(request, "generate", LiveShower)
+
+
+async def nearest(request: Request) -> Response:
+    """POST /api/nearest: safetensors of `Engine.nearest`."""
+    return await forward(request, "nearest", LiveNearest)
+
+
+async def collect_garbage() -> None:
+    """Streamlit's own collection after every rerun is off (it costs up to 0.4 s a rerun): collect in the pauses."""
+    gc.freeze()
+    while True:
+        await asyncio.sleep(COLLECT_EVERY_S)
+        await asyncio.to_thread(gc.collect)
+
+
+def load_pages() -> None:
+    """Import what the first visitor would otherwise wait for."""
+    for name in ("generate", "train", "latent", "data", "about"):
+        importlib.import_module(f"app.views.{name}")
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    await asyncio.to_thread(load_pages)
+    task = asyncio.create_task(collect_garbage())
+    yield
+    task.cancel()
+
+
+def hide_traceback(error: Exception) -> bool:
+    """The outermost boundary: whatever a page lets through is shown as one sentence; the log has the rest."""
+    st.error(f"This page met an error it does not know ({type(error).__name__}). Reload it; the log has the details.")
+    return True
+
+
+app = st.App(
+    Path(__file__).parent / "views" / "shell.py",
+    routes=[
+        Route("/api/shower", shower, methods=["POST"]),
+        Route("/api/nearest", nearest, methods=["POST"]),
+    ],
+    lifespan=lifespan,
+    on_script_error=hide_traceback,
+)

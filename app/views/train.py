@@ -1,0 +1,107 @@
+"""Train: choose data and model, start, and watch every loss, the samples and the latent map while it learns."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import state
+from app.components import form, header, notices
+from app.views import progress
+from engine.schema import (
+    Catalogue,
+    DatasetInfo,
+    EngineDown,
+    EngineError,
+    RunInfo,
+    TrainSpec,
+)
+
+
+def show() -> None:
+    """The page."""
+    book = state.keep("catalogue", state.catalogue).value
+    sets = state.keep("datasets", state.datasets).value
+    kept = state.keep("runs", lambda: state.engine().runs())
+    if kept.stale:
+        notices.stale()
+    left, right = st.columns([1, 2.6], gap="medium")
+    with left:
+        start_form(book, sets)
+    with right:
+        chosen = choose_runs(kept.value)
+        if not chosen:
+            notices.empty("No run yet. Press **Start training**: its curves appear here within seconds.")
+            return
+        live = any(run.state in progress.LIVE for run in kept.value)
+        dark = st.context.theme.type == "dark"
+        # The page draws itself once a second while something runs, and not at all when nothing does.
+        st.fragment(run_every=1.0 if live else None)(progress.watch)([run.run_id for run in chosen], live, dark)
+
+
+def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
+    """Data set, model, the model's own fields, start."""
+    if not book.models or not sets:
+        notices.empty("The engine offers no model or no data set to train on.")
+        return
+    titles = {d.name: f"{d.title} ({d.showers:,} showers)" for d in sets}
+    models = {m.name: m for m in book.models}
+    data = st.selectbox(
+        "Data set", list(titles), format_func=lambda n: titles[n], key=state.TRAIN_DATA, bind="query-params"
+    )
+    name = st.selectbox(
+        "Model", list(models), format_func=lambda n: models[n].title, key=state.TRAIN_MODEL, bind="query-params"
+    )
+    if data is None or name is None:
+        return
+    model = models[name]
+    st.caption(model.summary + (f" Paper: {model.paper}." if model.paper else ""))
+    with st.form("start", border=False):
+        config = form.show(model)
+        called, seed = st.columns([2, 1])
+        title = called.text_input("Name of the run", key="train_name", max_chars=80, placeholder=name)
+        chosen_seed = seed.number_input("Seed", 0, 2**31 - 1, 0, step=1, key="train_seed")
+        allowed = training_allowed()
+        pressed = st.form_submit_button(
+            "Start training", type="primary", width="stretch", key="start_training", disabled=not allowed
+        )
+        if not allowed:
+            st.caption("This engine was started with `--no-train`: it shows and generates, but does not train.")
+    if pressed:
+        begin(TrainSpec(data=data, model=name, config=config, seed=int(chosen_seed), name=title or ""))
+
+
+def training_allowed() -> bool:
+    try:
+        return state.engine().health().training_allowed
+    except EngineDown:
+        return False
+
+
+def begin(spec: TrainSpec) -> None:
+    """Hand the spec to the engine and put the new run first among those shown."""
+    try:
+        run = state.engine().submit(spec)
+    except EngineError as error:
+        notices.refused(error)
+        return
+    st.session_state[state.WATCHED] = run
+    st.rerun()
+
+
+def choose_runs(runs: list[RunInfo]) -> list[RunInfo]:
+    """The runs to show, the newest or the just started one first."""
+    by_id = {r.run_id: r for r in sorted(runs, key=lambda r: -r.created)}
+    chosen = [r for r in st.session_state.get(state.TRAIN_RUNS, []) if r in by_id]
+    fresh = st.session_state.pop(state.WATCHED, None)
+    if fresh in by_id:
+        chosen = [fresh]
+    if not chosen and by_id:
+        chosen = [next(iter(by_id))]
+    if state.TRAIN_RUNS not in st.session_state or chosen != st.session_state[state.TRAIN_RUNS]:
+        st.session_state[state.TRAIN_RUNS] = chosen
+    if by_id:
+        st.multiselect(
+            "Runs shown (the first is controlled, the others overlaid)", list(by_id), max_selections=3,
+            format_func=lambda r: header.label(by_id[r]), key=state.TRAIN_RUNS, bind="query-params",
+        )  # fmt: skip
+    return [by_id[r] for r in st.session_state.get(state.TRAIN_RUNS, []) if r in by_id]

@@ -1,0 +1,182 @@
+"""Every page with a fake engine: as usual, with nothing in it, and with no engine at all."""
+
+import pytest
+from fake import BUNDLED, DownEngine, FakeEngine
+from streamlit.testing.v1 import AppTest
+
+from app import state
+from app.views import about
+from engine.schema import EngineDown, TrainSpec
+
+PAGES = ("generate", "train", "latent", "data", "about")
+
+
+def script(name: str) -> None:
+    import importlib
+
+    from app.components import header, notices
+
+    header.show()
+    notices.protected(importlib.import_module(f"app.views.{name}").show)
+
+
+def page(name: str) -> AppTest:
+    return AppTest.from_function(script, default_timeout=60, kwargs={"name": name})
+
+
+def words(test: AppTest) -> str:
+    """Everything that stands on the page as text."""
+    kinds = (test.markdown, test.caption, test.warning, test.info, test.error)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_runs(fake: FakeEngine, name: str):
+    test = page(name).run()
+    assert not test.exception
+    assert not test.error
+    assert not test.warning
+    assert test.selectbox(key=state.RUN).value == BUNDLED
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_without_runs_offers_a_way_on(name: str):
+    state.use_engine(lambda: FakeEngine(empty=True))
+    test = page(name).run()
+    assert not test.exception
+    assert not test.error
+    if name in ("generate", "latent"):
+        assert "No trained model here yet" in words(test)
+    if name == "train":
+        assert "No run yet" in words(test)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_without_engine_says_so_and_how_to_mend_it(name: str):
+    state.use_engine(DownEngine)
+    test = page(name).run()
+    assert not test.exception
+    assert "The engine does not answer" in words(test)
+    assert "showerscope up" in words(test)
+    assert "Traceback" not in words(test)
+
+
+@pytest.mark.parametrize("name", PAGES[:-1])
+def test_page_keeps_its_last_good_picture_when_the_engine_goes(name: str):
+    engine: list = [FakeEngine()]
+    state.use_engine(lambda: engine[0])
+    test = page(name).run()
+    engine[0] = DownEngine()
+    test.run()
+    assert not test.exception
+    assert "engine does not answer" in words(test)
+    assert "Stale" in words(test)
+
+
+def test_landing_is_the_generate_page_with_navigation(fake: FakeEngine):
+    test = AppTest.from_file("../../app/views/shell.py", default_timeout=60).run()
+    assert not test.exception
+    assert "Read-out channels" in words(test)
+
+
+def test_generate_names_the_simulation_and_the_convention(fake: FakeEngine):
+    test = page("generate").run()
+    assert "Geant4 11.4.1 FTFP_BERT" in words(test)
+    assert "Read-out convention **paper**" in words(test)
+    test.selectbox(key=state.CONVENTION).select("o2").run()
+    assert "Read-out convention **o2**" in words(test)
+
+
+def test_link_reopens_the_same_particle(fake: FakeEngine):
+    test = page("generate")
+    test.query_params.update({"pdg": "22", "E": "77", "px": "0.1", "seed": "5"})
+    test.run()
+    particle = test.session_state[state.PARTICLE]
+    assert (particle.pdg, particle.energy_gev, particle.px_gev) == (22, 77.0, 0.1)
+    assert test.number_input(key=state.SEED).value == 5
+
+
+@pytest.mark.parametrize("query", [{"E": "much"}, {"E": "nan"}, {"pdg": "neutron"}, {"side": "0"}])
+def test_link_that_describes_no_particle_opens_the_first_page(query: dict[str, str]):
+    assert state.particle_from_link(query) == state.DEFAULT_PARTICLE
+
+
+def test_train_starts_a_run_with_the_form_of_the_model(fake: FakeEngine):
+    test = page("train").run()
+    test.number_input(key="field_e2e_sae_epochs").set_value(3)
+    test.button(key="start_training").click().run()
+    assert not test.exception
+    started = [run for run in fake.runs() if not run.bundled]
+    assert len(started) == 1
+    assert test.session_state[state.TRAIN_RUNS] == [started[0].run_id]
+
+
+def test_train_buttons_do_what_they_say(fake: FakeEngine):
+    run = fake.submit(TrainSpec())
+    test = page("train")
+    test.session_state[state.TRAIN_RUNS] = [run]
+    test.run()
+    test.button(key="button_Pause").click().run()
+    assert fake.status(run).state == "paused"
+    test.button(key="button_Resume").click().run()
+    assert fake.status(run).state == "running"
+    test.button(key="button_Stop").click().run()
+    assert fake.status(run).state == "cancelled"
+    assert not test.exception
+
+
+def test_failed_run_shows_its_error_and_its_last_checkpoint(fake: FakeEngine):
+    run = fake.submit(TrainSpec())
+    fake.store[run].update(state="failed", at=650, error="loss/sinkhorn is nan in phase joint at step 650")
+    test = page("train")
+    test.session_state[state.TRAIN_RUNS] = [run]
+    test.run()
+    said = "\n".join(e.value for e in test.error)
+    assert "nan in phase joint at step 650" in said
+    assert "checkpoint at step 600" in said
+    assert not test.button(key="button_Resume").disabled
+
+
+def test_gates_open_a_gallery_and_histograms(fake: FakeEngine):
+    test = page("latent").run()
+    assert "Nothing selected" in words(test)
+    high = test.slider(key="gate_energy").max
+    test.slider(key="gate_energy").set_range(500.0, high).run()
+    assert not test.exception
+    assert "Selection against the rest: n/N" in words(test)
+    assert "never on the map" in words(test)
+
+
+def test_filters_narrow_the_table(fake: FakeEngine):
+    test = page("data").run()
+    everything = len(test.dataframe[0].value)
+    assert everything == 50
+    test.slider(key="energy_zdc_geant4").set_range(10.0, 20.0).run()
+    assert not test.exception
+    assert 0 < len(test.dataframe[0].value) < 50
+
+
+def test_filters_that_keep_nothing_say_so(fake: FakeEngine):
+    test = page("data").run()
+    test.slider(key="energy_zdc_geant4").set_range(2733.0, 2733.0).run()
+    assert not test.exception
+    assert "No shower passes these filters" in words(test)
+
+
+def test_about_defines_every_metric(fake: FakeEngine):
+    test = page("about").run()
+    text = words(test) + test.table[0].value.to_string()
+    for metric in fake.catalogue().metrics:
+        assert metric.title in text
+        assert about.plain(metric.formula) in text
+    assert "check with ALICE" in text
+
+
+def test_engine_refusal_becomes_a_sentence(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise EngineDown("gone in the middle")
+
+    monkeypatch.setattr(fake, "generate", refuse)
+    test = page("generate").run()
+    assert not test.exception
+    assert "gone in the middle" in words(test)

@@ -1,0 +1,357 @@
+"""The main job in a real browser, against the real engine: drag, train, see the map; and what happens without one.
+
+Figures of the budget are printed (`pytest -s`), never asserted: a shared machine is no stop-watch.
+`SHOWERSCOPE_TEST_URL` points the tests at an app that already runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PAGES = ("Generate", "Train", "Latent space", "Data", "About")
+STARTS_WITHIN_S = 120.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    return {**os.environ, "SHOWERSCOPE_HOME": str(home), **more}
+
+
+def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
+    began = time.monotonic()
+    while time.monotonic() - began < STARTS_WITHIN_S:
+        assert process.poll() is None, f"ended with {process.returncode}:\n{log.read_text()[-3000:]}"
+        try:
+            if httpx.get(url, timeout=2, trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.2)
+    raise AssertionError(f"{url} did not answer in {STARTS_WITHIN_S:.0f} s:\n{log.read_text()[-3000:]}")
+
+
+def start(command: list[str], home: Path, log: Path, **more: str) -> subprocess.Popen:
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environment(home, **more), stdout=out, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def stop(process: subprocess.Popen) -> None:
+    """As Ctrl-C would; whatever is left of its own process group ends a little later."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(5)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of `showerscope up` in a home of its own."""
+    if given := os.environ.get("SHOWERSCOPE_TEST_URL"):
+        yield given.rstrip("/")
+        return
+    home, port = tmp_path_factory.mktemp("home"), free_port()
+    began = time.monotonic()
+    command = [str(Path(sys.executable).with_name("showerscope")), "up", "--port", str(port)]
+    process = start(command, home, home / "up.log")
+    try:
+        wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, home / "up.log")
+        print(f"\nshowerscope up answers after {time.monotonic() - began:.1f} s")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop(process)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser's console reported as errors."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    opened = context.new_page()
+
+    def note(message: ConsoleMessage) -> None:
+        # Streamlit itself looks for its server below a page's path first, and reports that as 404.
+        where = str(message.location.get("url", ""))
+        if message.type == "error" and "/_stcore/" not in where:
+            complaints.append(f"{message.text} ({where})")
+
+    opened.on("console", note)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    yield opened
+    context.close()
+
+
+def panel(page: Page) -> Locator:
+    """The live panel, once it has drawn a shower."""
+    root = page.locator(".root[data-state='ready']")
+    expect(root).to_be_visible(timeout=60_000)
+    expect(root).not_to_have_attribute("data-frames", "0", timeout=30_000)
+    return root
+
+
+def number(root: Locator, name: str) -> float:
+    return float(root.get_attribute(f"data-{name}") or "nan")
+
+
+def open_page(page: Page, name: str) -> None:
+    page.get_by_role("link", name=name, exact=True).first.click()
+
+
+def no_traceback(page: Page) -> None:
+    text = page.locator("body").inner_text()
+    assert "Traceback" not in text
+    assert page.locator("[data-testid='stException']").count() == 0
+    assert "met an error it does not know" not in text
+
+
+def brightest(page: Page, name: str) -> int:
+    """The largest colour distance between two pixels of a canvas: 0 where nothing is drawn."""
+    return page.locator(f"canvas.{name}").evaluate(
+        """canvas => {
+            const px = canvas.getContext("2d").getImageData(60, 20, canvas.width - 80, canvas.height - 70).data;
+            let low = 255, high = 0;
+            for (let k = 1; k < px.length; k += 4) { low = Math.min(low, px[k]); high = Math.max(high, px[k]); }
+            return high - low;
+        }"""
+    )
+
+
+def test_landing_draws_a_shower_beside_a_simulated_one(address: str, page: Page, complaints: list[str]):
+    began = time.monotonic()
+    page.goto(address)
+    root = panel(page)
+    print(f"\ncold page to first shower {time.monotonic() - began:.2f} s")
+    assert number(root, "sum") > 0
+    assert brightest(page, "generated") > 60
+    expect(page.locator("figcaption.real")).to_contain_text("Simulation", timeout=30_000)
+    assert brightest(page, "simulated") > 60
+    expect(page.get_by_text("Read-out channels")).to_be_visible(timeout=30_000)
+    no_traceback(page)
+    assert complaints == []
+
+
+def test_dragging_the_energy_grows_the_shower_live(address: str, page: Page, complaints: list[str]):
+    page.goto(address)
+    root = panel(page)
+    expect(page.get_by_text("Read-out channels")).to_be_visible(timeout=30_000)
+    box = page.locator("input#energy_gev").bounding_box()
+    assert box
+    y, left, width = box["y"] + box["height"] / 2, box["x"] + 0.35 * box["width"], 0.5 * box["width"]
+    frames, distinct = number(root, "frames"), number(root, "distinct")
+    page.mouse.move(left, y)
+    page.mouse.down()
+    seen: list[tuple[float, float, float]] = []
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < 3.0:
+        page.mouse.move(left + width * passed / 3.0, y)
+        page.wait_for_timeout(10)
+        seen.append((number(root, "energy"), number(root, "sum"), number(root, "ms")))
+    page.mouse.up()
+    drawn, different = number(root, "frames") - frames, number(root, "distinct") - distinct
+    delay = sorted(ms for _, _, ms in seen)
+    print(f"\n3 s drag: {drawn:.0f} pictures, {different:.0f} different, {delay[len(delay) // 2]:.0f} ms in the middle")
+    assert different >= 20
+    third = len(seen) // 3
+    assert seen[-1][0] > 2 * seen[0][0]
+    assert sum(s for _, s, _ in seen[-third:]) > 1.5 * sum(s for _, s, _ in seen[:third])
+    page.wait_for_url(re.compile(r"[?&]E="), timeout=20_000)
+    no_traceback(page)
+    assert complaints == []
+
+
+def test_a_copied_link_reopens_the_same_shower(address: str, browser: Browser, page: Page):
+    page.goto(f"{address}/?pdg=22&E=300&px=0.05&seed=7")
+    root = panel(page)
+    assert number(root, "energy") == 300
+    second = browser.new_page()
+    second.goto(page.url)
+    assert panel(second).get_attribute("data-hash") == root.get_attribute("data-hash")
+    second.close()
+
+
+def test_the_panel_works_from_the_keyboard(address: str, page: Page):
+    page.goto(address)
+    root = panel(page)
+    before = root.get_attribute("data-energy")
+    page.locator("input#energy_gev").focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    expect(root).not_to_have_attribute("data-energy", before or "", timeout=10_000)
+    page.locator("canvas.generated").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".readout")).to_contain_text("fibre (21, 22)")
+
+
+def points_on_curve(page: Page) -> int:
+    """How many points the loss chart says it shows; 0 while it has none."""
+    found = page.get_by_text(re.compile(r"\d+ points on the curves of")).first
+    return int(found.inner_text().split()[0]) if found.count() else 0
+
+
+def test_training_from_the_page_draws_its_loss_live(address: str, page: Page, complaints: list[str]):
+    page.goto(address)
+    panel(page)
+    open_page(page, "Train")
+    name = f"browser {time.time():.0f}"
+    page.get_by_label("Name of the run").fill(name)
+    page.get_by_label("Name of the run").blur()
+    page.get_by_role("button", name="Start training").click()
+    expect(page.get_by_text(re.compile(f"points on the curves of {name}"))).to_be_visible(timeout=120_000)
+    first = points_on_curve(page)
+    steps, began = {first}, time.monotonic()
+    while points_on_curve(page) < first + 5 and time.monotonic() - began < 180:
+        page.wait_for_timeout(250)
+        steps.add(points_on_curve(page))
+    print(f"\nloss curve grew from {first} to {max(steps)} points in {len(steps)} ticks")
+    assert max(steps) >= first + 5
+    assert page.locator(".st-key-loss_curves canvas").count() >= 1
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("cancelled", exact=False).first).to_be_visible(timeout=60_000)
+    no_traceback(page)
+    assert complaints == []
+
+
+def test_latent_page_draws_two_layers_and_a_lasso_opens_a_gallery(address: str, page: Page, complaints: list[str]):
+    page.goto(f"{address}/?points=300")
+    panel(page)
+    open_page(page, "Latent space")
+    chart = page.locator(".st-key-latent_map_layer canvas").first
+    expect(chart).to_be_visible(timeout=240_000)
+    expect(page.get_by_text("Computing the map")).to_have_count(0, timeout=240_000)
+    page.wait_for_timeout(1500)
+    blue, orange = chart.evaluate(
+        """canvas => {
+            const px = canvas.getContext("2d").getImageData(0, 60, canvas.width, canvas.height - 60).data;
+            let blue = 0, orange = 0;
+            for (let k = 0; k < px.length; k += 4) {
+                if (px[k + 3] < 40) continue;
+                if (px[k] < 120 && px[k + 2] > px[k] + 50) blue++;
+                if (px[k] > 150 && px[k + 2] < px[k] - 60) orange++;
+            }
+            return [blue, orange];
+        }"""
+    )
+    assert blue > 300
+    assert orange > 300
+    box = chart.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] - 128, box["y"] + 25)
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    corners = [(-150, -150), (150, -150), (150, 150), (-150, 150), (-150, -140)]
+    page.mouse.move(middle[0] + corners[0][0], middle[1] + corners[0][1])
+    page.mouse.down()
+    for dx, dy in corners[1:]:
+        page.mouse.move(middle[0] + dx, middle[1] + dy, steps=8)
+    page.mouse.up()
+    began = time.monotonic()
+    expect(page.get_by_text("Selection against the rest: n/N")).to_be_visible(timeout=30_000)
+    print(f"\nlasso to gallery {1000 * (time.monotonic() - began):.0f} ms")
+    assert page.locator("#ss-gallery img").count() >= 1
+    no_traceback(page)
+    assert complaints == []
+
+
+def test_every_page_opens_without_a_complaint(address: str, page: Page, complaints: list[str]):
+    page.goto(address)
+    panel(page)
+    for name in PAGES[1:]:
+        open_page(page, name)
+        expect(page.locator(".st-key-strip")).to_be_visible()
+        page.wait_for_timeout(2500)
+        no_traceback(page)
+    assert complaints == []
+
+
+def test_without_an_engine_every_page_says_so_in_plain_words(browser: Browser, tmp_path: Path):
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    process = start(command, tmp_path, tmp_path / "app.log", SHOWERSCOPE_ENGINE=nowhere)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, tmp_path / "app.log")
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{port}")
+        for name in PAGES:
+            open_page(page, name)
+            expect(page.get_by_text("The engine does not answer").first).to_be_visible(timeout=30_000)
+            expect(page.get_by_text("showerscope up").first).to_be_visible()
+            no_traceback(page)
+        page.close()
+    finally:
+        stop(process)
+
+
+def test_when_the_engine_goes_the_last_picture_stays_and_is_marked(browser: Browser, tmp_path: Path):
+    engine_port, port = free_port(), free_port()
+    here = f"http://127.0.0.1:{engine_port}"
+    serve = [sys.executable, "tests/app/serve_fake.py", "--port", str(engine_port)]
+    engine = start(serve, tmp_path, tmp_path / "engine.log")
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    process = start(command, tmp_path, tmp_path / "app.log", SHOWERSCOPE_ENGINE=here)
+    try:
+        wait_for(f"{here}/health", engine, tmp_path / "engine.log")
+        wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, tmp_path / "app.log")
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{port}")
+        panel(page)
+        expect(page.get_by_text("Read-out channels")).to_be_visible(timeout=30_000)
+        stop(engine)
+        page.locator("input#energy_gev").focus()
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(".root[data-state='stale']")).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("Stale").first).to_be_visible(timeout=20_000)
+        assert brightest(page, "generated") > 60
+        no_traceback(page)
+        engine = start(serve, tmp_path, tmp_path / "engine.log")
+        expect(page.locator(".root[data-state='ready']")).to_be_visible(timeout=60_000)
+        page.close()
+    finally:
+        stop(process)
+        stop(engine)
