@@ -14,9 +14,7 @@ from engine.datasets.base import Dataset, split_by_primary
 from engine.schema import CONDITIONS, WrongInput
 
 FILE = Path(__file__).parents[2] / "assets" / "data" / "zn_geant4.npz"
-LABEL = (
-    "Geant4 11.4.1 FTFP_BERT, approximate cross-section tables, light scaled to 0.70 photons/GeV for neutrons"
-)
+LABEL = "Geant4 11.4.1 FTFP_BERT, approximate cross-section tables, light scaled to 0.70 photons/GeV for neutrons"
 
 
 @cache

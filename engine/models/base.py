@@ -29,7 +29,7 @@ FORMAT = "showerscope-model-1"
 
 def option(default: Any, help: str, *, unit: str = "", source: str = "", group: str = "Model", **bounds: Any) -> Any:
     """A config field with all that the Train page's form needs: default, range, unit, help, source, group."""
-    extra = {"unit": unit, "source": source, "group": group}
+    extra: dict[str, Any] = {"unit": unit, "source": source, "group": group}
     return Field(default, description=help, json_schema_extra=extra, **bounds)
 
 

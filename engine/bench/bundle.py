@@ -1,0 +1,79 @@
+"""Make a finished run the project's bundled model: weights with their provenance, the record of what it reaches, and
+the README's table.
+
+    python -m engine.bench.bundle RUN [--title "a name"]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.bench import bundled
+from engine.models import base as models
+from engine.schema import EngineError, RunInfo, WrongInput
+from engine.service import Service
+
+ROOT = Path(__file__).parents[2]
+RECORD = ROOT / "assets" / "reference" / "bundled.json"
+README = ROOT / "README.md"
+BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.DOTALL)
+
+
+def commit() -> str:
+    """The commit that the code stands at, marked where files differ from it."""
+    asked = ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
+    return subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def bundle(service: Service, run: str, title: str) -> Path:
+    """Write the last weights of a finished run to `assets/models`. Raises `WrongInput` for a run that has not ended."""
+    info: RunInfo = service.status(run)
+    if info.state != "finished":
+        raise WrongInput(f"run {run} is {info.state}: only a finished one can be bundled")
+    model, meta = models.load(service.store.weights(run))
+    path = bundled.FOLDER / f"{info.data}_{info.model}.safetensors"
+    said = {
+        **{name: value for name, value in meta.items() if name not in ("config", "shape", "model", "format")},
+        "name": title,
+        "command": info.provenance["command"],
+        "commit": commit(),
+        "created": datetime.now(UTC).date().isoformat(),
+        "train_seconds": f"{info.seconds:.0f}",
+        "parameters": str(info.parameters),
+    }
+    models.save(model, path, **said)
+    return path
+
+
+def write_record() -> None:
+    """Judge what is bundled, keep the JSON, print its first table into the README."""
+    result = bundled.run()
+    RECORD.parent.mkdir(parents=True, exist_ok=True)
+    models.write_atomic(RECORD, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
+    table = next(iter(result["tables"].values()))
+    text = README.read_text(encoding="utf-8")
+    models.write_atomic(README, BLOCK.sub(lambda m: f"{m[1]}{table}\n{m[2]}", text).encode())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("run", help="id of a finished run")
+    parser.add_argument("--title", default="bundled e2e SAE, ZN Geant4")
+    given = parser.parse_args()
+    try:
+        print(bundle(Service(), given.run, given.title))
+        write_record()
+    except EngineError as error:
+        print(f"bundle: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,322 @@
+"""The command line: `showerscope COMMAND`. Its contract stands in DESIGN "Command line".
+
+Results go to stdout, progress and warnings to stderr. Exit status: 0 done, 2 wrong input (one line that says what is
+wrong and how to mend it), 1 anything else. What takes long to import is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from engine.schema import EngineError, EvaluateRequest, FormField, GenerateRequest, Particle, RunInfo, WrongInput
+
+if TYPE_CHECKING:
+    from engine.service import Service
+
+TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+PROGRESS_S = 2.0
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise WrongInput(f"{message}: see `{self.prog} --help`")
+
+
+# --------------------------------------------------------------------------------------------------------- commands
+def up(args: argparse.Namespace) -> int:
+    from engine.up import up as run
+
+    return run(args.host, args.port, not args.no_train)
+
+
+def engine(args: argparse.Namespace) -> int:
+    from engine.server import serve
+
+    serve(args.host, args.port, not args.no_train)
+    return 0
+
+
+def app(args: argparse.Namespace) -> int:
+    from engine.up import app as run
+
+    return run(args.host, args.port)
+
+
+def train(args: argparse.Namespace) -> int:
+    from engine.models import base as models
+    from engine.schema import TrainSpec
+
+    config = settings(args.set, models.info(models.get(args.model)).fields)
+    spec = TrainSpec(data=args.data, model=args.model, config=config, seed=args.seed, name=args.name)
+    service = _service()
+    info = service.prepare(spec, inline=True)
+    print(f"run {info.run_id}", file=sys.stderr)
+    return _train_here(service, info.run_id, args.json)
+
+
+def generate(args: argparse.Namespace) -> int:
+    from engine.export import files
+
+    out = Path(args.out)
+    files.format_of(out)
+    service = _service()
+    rows = pdg = particle = None
+    if args.conditions:
+        given = [f"--{name}" for name in ("pdg", "energy", "px", "py") if getattr(args, name) is not None]
+        if given:
+            raise WrongInput(f"{given[0]} and --conditions exclude each other: leave one out")
+        table, pdg = files.read_conditions(Path(args.conditions))
+        rows = table.tolist()
+    else:
+        given = {"pdg": args.pdg, "energy_gev": args.energy, "px_gev": args.px, "py_gev": args.py}
+        particle = _checked(Particle, {name: value for name, value in given.items() if value is not None})
+        pdg = [particle.pdg]
+    values = {"run": args.run, "n": args.n, "seed": args.seed, "particle": particle, "conditions": rows}
+    request = _checked(GenerateRequest, values | {"convention": args.channels, "light": args.light})
+    made = service.generate(request)
+    files.write(out, files.label(made, args.n, pdg))
+    for warning in made.meta["warnings"]:
+        print(f"note: {warning}", file=sys.stderr)
+    result = {"out": str(out), "showers": len(made["showers"]), **made.meta}
+    each = made.meta["ms"] / len(made["showers"])
+    _say(args.json, result, f"{len(made['showers'])} showers in {out}, {each:.3g} ms each, seed {args.seed}")
+    return 0
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    names = [name for name in args.metrics.split(",") if name] if args.metrics else None
+    values = {"run": args.run, "data": args.data, "metrics": names, "convention": args.channels}
+    request = _checked(EvaluateRequest, values | {"seed": args.seed, "split": args.split})
+    report = _service().evaluate(request)
+    lines = [
+        f"{report.run_id} on {report.data}, {report.split}: {report.showers} showers of {report.primaries} primaries, "
+        f"channels {report.convention}"
+    ]
+    for name, value in report.metrics.items():
+        floor = "" if value.floor is None else f"   floor {value.floor:.4g} ± {value.floor_error or 0:.2g}"
+        lines.append(f"{name:14} {value.value:10.4g} ± {value.error:.2g} {value.unit}{floor}")
+    _say(args.json, report.model_dump(mode="json"), "\n".join(lines))
+    return 0
+
+
+def runs(args: argparse.Namespace) -> int:
+    service = _service()
+    if args.action != "list" and not args.run_id:
+        raise WrongInput(f"`showerscope runs {args.action}` needs a run: see `showerscope runs`")
+    if args.action == "show":
+        info = service.status(args.run_id)
+        _say(args.json, info.model_dump(mode="json"), info.model_dump_json(indent=1))
+    elif args.action == "rm":
+        service.remove(args.run_id)
+        _say(args.json, {"removed": args.run_id}, f"run {args.run_id} is removed")
+    elif args.action == "resume":
+        info = service.status(args.run_id)
+        service.resume(args.run_id)
+        if info.state not in ("cancelled", "failed", "interrupted"):
+            _say(args.json, service.status(args.run_id).model_dump(mode="json"), f"run {args.run_id} goes on")
+            return 0
+        return _train_here(service, args.run_id, args.json)
+    else:
+        found = service.runs()
+        lines = [
+            f"{i.run_id:34} {i.state:11} {i.step:>7}/{i.steps:<7} {i.model:10} {i.data:12} {i.name}" for i in found
+        ]
+        text = "\n".join(lines) or "no runs yet: `showerscope train`"
+        _say(args.json, {"runs": [info.model_dump(mode="json") for info in found]}, text)
+    return 0
+
+
+def data(args: argparse.Namespace) -> int:
+    from engine.datasets import base as datasets
+
+    found = [datasets.load(name).info() for name in datasets.names()]
+    lines = [
+        f"{i.name:14} {i.showers:>8} showers of {i.primaries} primaries, {i.shape[0]}×{i.shape[1]}  {i.label}"
+        for i in found
+    ]
+    _say(args.json, {"datasets": [info.model_dump(mode="json") for info in found]}, "\n".join(lines))
+    return 0
+
+
+# ----------------------------------------------------------------------------------------------------- small pieces
+def settings(pairs: Sequence[str], fields: Sequence[FormField]) -> dict[str, float | int | bool | str]:
+    """`key=value` texts as values of the model's form. Raises `WrongInput` naming the one that does not fit."""
+    form = {field.name: field for field in fields}
+    values: dict[str, float | int | bool | str] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        name, text = name.strip(), text.strip()
+        if not equals:
+            raise WrongInput(f"--set {pair}: write key=value")
+        if name not in form:
+            raise WrongInput(f"--set {name}: no such setting, there are {', '.join(form)}")
+        try:
+            values[name] = _value(form[name].kind, text)
+        except (ValueError, OverflowError) as error:
+            raise WrongInput(f"--set {name}={text}: a setting of kind {form[name].kind} is needed") from error
+    return values
+
+
+def _value(kind: str, text: str) -> float | int | bool | str:
+    if kind == "bool":
+        if text.lower() not in TRUE | FALSE:
+            raise ValueError(text)
+        return text.lower() in TRUE
+    if kind == "int":
+        number = float(text)
+        if number != int(number):
+            raise ValueError(text)
+        return int(number) if abs(number) > 2**52 or "e" in text.lower() or "." in text else int(text)
+    return float(text) if kind == "float" else text
+
+
+def _checked(kind: type[Any], values: dict[str, Any]) -> Any:
+    """A request from arguments. Raises `WrongInput` with the first one at fault."""
+    from pydantic import ValidationError
+
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise WrongInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, not {first['input']!r}") from error
+
+
+def _service() -> Service:
+    from engine.service import Service
+
+    return Service()
+
+
+def _say(as_json: bool, result: dict[str, Any], text: str) -> None:
+    print(json.dumps(result) if as_json else text)
+
+
+def _train_here(service: Service, run: str, as_json: bool) -> int:
+    """Train in this process, with progress on stderr; Ctrl-C keeps a checkpoint."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    shown = 0.0
+
+    def show(info: RunInfo) -> None:
+        nonlocal shown
+        if time.monotonic() - shown < PROGRESS_S:
+            return
+        shown = time.monotonic()
+        loss = info.metrics.get("loss/total")
+        words = [f"step {info.step}/{info.steps}, epoch {info.epoch}/{info.epochs}"]
+        words += [f"loss {loss:.4g}"] if loss is not None else []
+        words += [f"{info.samples_per_s:.0f} showers/s"] if info.samples_per_s else []
+        words += [f"{duration(info.eta_s)} left"] if info.eta_s is not None else []
+        end = "" if sys.stderr.isatty() else "\n"
+        print(("\r\x1b[K" if not end else "") + ", ".join(words), end=end, file=sys.stderr, flush=True)
+
+    info = service.jobs.run_here(run, show, stop)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    if info.state != "finished":
+        why = f": {info.error}" if info.error else ""
+        print(f"{info.state} at step {info.step}{why}", file=sys.stderr)
+        print(f"go on with `showerscope runs resume {run}`", file=sys.stderr)
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in info.metrics.items() if name.endswith("/total"))
+    text = f"run {run} {info.state} after {info.step} steps in {duration(info.seconds)}: {figures}"
+    _say(as_json, info.model_dump(mode="json"), text)
+    return 0 if info.state == "finished" else 1
+
+
+def duration(seconds: float) -> str:
+    """3 s, 2 min 5 s, 1 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+# ------------------------------------------------------------------------------------------------------------ parser
+def parser() -> Parser:
+    top = Parser(prog="showerscope", description="Generative models of calorimeter showers: train, see, judge.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+
+    def command(name: str, work: Any, help: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=help, description=help)
+        made.set_defaults(work=work)
+        made.add_argument("--json", action="store_true", help="one JSON object on stdout")
+        return made
+
+    for name, work, port, help in (
+        ("up", up, 8501, "engine and app; Ctrl-C ends both"),
+        ("engine", engine, 8511, "the engine alone"),
+        ("app", app, 8501, "the app alone, for the engine at SHOWERSCOPE_ENGINE"),
+    ):
+        made = command(name, work, help)
+        made.add_argument("--host", default="127.0.0.1")
+        made.add_argument("--port", type=int, default=port)
+        if name != "app":
+            made.add_argument("--no-train", action="store_true", help="show models only")
+
+    made = command("train", train, "train a model in the foreground; the run is seen in the app")
+    made.add_argument("--data", default="zdc_geant4")
+    made.add_argument("--model", default="e2e_sae")
+    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the model")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--name", default="", help="what the run is called")
+
+    made = command("generate", generate, "draw showers into a file")
+    made.add_argument("--run", required=True, help="run id or bundled:NAME")
+    made.add_argument("--n", type=int, default=1, help="showers a particle")
+    made.add_argument("--pdg", type=int)
+    made.add_argument("--energy", type=float, help="GeV")
+    made.add_argument("--px", type=float, help="GeV")
+    made.add_argument("--py", type=float, help="GeV")
+    made.add_argument("--conditions", metavar="FILE", help="npz, parquet or csv with the nine columns")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--light", choices=("poisson", "expected"), default="poisson")
+    made.add_argument("--channels", default="paper", help="read-out convention")
+    made.add_argument("--out", required=True, help="FILE.npz, .parquet, .root or .csv")
+
+    made = command("evaluate", evaluate, "metrics of a run on held-out primaries, with the simulation's own floor")
+    made.add_argument("--run", required=True, help="run id or bundled:NAME")
+    made.add_argument("--data", help="another data set than the run's own")
+    made.add_argument("--metrics", help="names, comma between")
+    made.add_argument("--channels", default="paper", help="read-out convention")
+    made.add_argument("--split", choices=("train", "validation", "test"), default="test")
+    made.add_argument("--seed", type=int, default=0)
+
+    made = command("runs", runs, "list, show, resume or remove runs")
+    made.add_argument("action", nargs="?", choices=("list", "show", "resume", "rm"), default="list")
+    made.add_argument("run_id", nargs="?", metavar="RUN")
+
+    made = command("data", data, "data sets")
+    made.add_argument("action", nargs="?", choices=("list",), default="list")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console script."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        args = parser().parse_args(arguments)
+        return args.work(args)
+    except WrongInput as error:
+        print(f"showerscope: {error}", file=sys.stderr)
+        return 2
+    except EngineError as error:
+        print(f"showerscope: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, BrokenPipeError):
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

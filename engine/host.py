@@ -1,0 +1,107 @@
+"""Models held on the device, and showers drawn from them in batches."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from engine.models import base as models
+from engine.models.base import Model
+from engine.schema import WrongInput
+
+KEPT = 4
+"""Models held at once; the one used longest ago goes first."""
+BATCH = 1024
+"""Showers drawn at once. Part of what a seed means, so it does not follow the machine; small enough that a dragged
+slider waits little for a long generation beside it."""
+
+
+def choose_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def choose_threads() -> int:
+    """One core stays free for app and server; two threads beside other work made a run 20 × slower."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A model on the device with the meta of its file."""
+
+    model: Model
+    meta: dict[str, str]
+
+
+class Host:
+    """The device. Safe to use from several threads, which take turns batch by batch."""
+
+    def __init__(self, device: str | None = None, threads: int | None = None) -> None:
+        self.device = device or choose_device()
+        self.threads = threads or choose_threads()
+        torch.set_num_threads(self.threads)
+        self._models: OrderedDict[tuple[Path, int], Held] = OrderedDict()
+        self._turn = threading.Lock()
+
+    def held(self) -> list[tuple[Path, Held]]:
+        """The files and models that stand ready."""
+        return [(path, model) for (path, _), model in list(self._models.items())]
+
+    def load(self, path: Path) -> Held:
+        """The model of a weights file, read again only when the file changed. Raises `WrongInput` when broken."""
+        try:
+            key = path, path.stat().st_mtime_ns
+        except OSError as error:
+            raise WrongInput(f"checkpoint {path} cannot be read: {error.strerror}") from error
+        with self._turn:
+            if key not in self._models:
+                self._models[key] = Held(*models.load(path, self.device))
+                while len(self._models) > KEPT:
+                    self._models.popitem(last=False)
+            self._models.move_to_end(key)
+            return self._models[key]
+
+    def sample(self, model: Model, conditions: NDArray, seed: int, light: str) -> NDArray[np.float32]:
+        """Showers (N, H, W) [photons], one a condition row (N, 9); the same for the same seed and rows."""
+        rng = self._rng(seed)
+        return self._batched(lambda part: model.sample(part, rng, light), conditions)
+
+    def encode(self, model: Model, showers: NDArray, conditions: NDArray) -> NDArray[np.float32]:
+        """Latent codes (N, d). Raises `WrongInput` for a model without latent space."""
+        self._check_latent(model)
+        return self._batched(model.encode, showers, conditions)
+
+    def prior(self, model: Model, conditions: NDArray, seed: int) -> NDArray[np.float32]:
+        """Generated latent codes (N, d)."""
+        self._check_latent(model)
+        rng = self._rng(seed)
+        return self._batched(lambda part: model.prior(part, rng), conditions)
+
+    def decode(self, model: Model, latent: NDArray, conditions: NDArray) -> NDArray[np.float32]:
+        """Expected showers (N, H, W) [photons]."""
+        self._check_latent(model)
+        return self._batched(model.decode, latent, conditions)
+
+    def _check_latent(self, model: Model) -> None:
+        if not model.has_latent:
+            raise WrongInput(f"{model.title} has no latent space: choose another model")
+
+    def _rng(self, seed: int) -> Generator:
+        return Generator(self.device).manual_seed(seed)
+
+    def _batched(self, work, *inputs: NDArray) -> NDArray[np.float32]:
+        parts: list[Tensor] = []
+        with torch.inference_mode():
+            for start in range(0, len(inputs[0]), BATCH):
+                rows = [np.ascontiguousarray(array[start : start + BATCH], np.float32) for array in inputs]
+                with self._turn:
+                    parts.append(work(*(torch.from_numpy(r).to(self.device) for r in rows)).float().cpu())
+        return torch.cat(parts).numpy()

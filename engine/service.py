@@ -1,0 +1,534 @@
+"""What the app, the command line and other programs can ask: `engine.schema.Engine`, in this process."""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import threading
+import time
+from collections.abc import Callable
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import zdc
+from engine.datasets import base as datasets
+from engine.datasets.base import Dataset
+from engine.jobs import ACTIVE, Jobs
+from engine.runs import Store, home
+from engine.schema import (
+    Arrays,
+    Catalogue,
+    Checkpoint,
+    DatasetInfo,
+    EvaluateRequest,
+    GenerateRequest,
+    Health,
+    History,
+    MapRequest,
+    NotFound,
+    Particle,
+    PublishedRow,
+    Report,
+    RunInfo,
+    Series,
+    TrainSpec,
+    WrongInput,
+    read_metadata,
+)
+
+if TYPE_CHECKING:  # torch takes seconds to import: what needs it imports it at first use
+    from engine.conditions import Nearness
+    from engine.host import Held, Host
+    from engine.latent import Maps
+
+T = TypeVar("T")
+
+ASSETS = Path(__file__).parents[1] / "assets"
+BUNDLED = "bundled:"
+PARTICLES = (2112, 22, -2112, 130, 2212, 3122)
+MOST_SHOWERS = 1_000_000
+MOST_PICTURES = 5000
+REPLICAS = 3
+"""Showers generated for each test primary."""
+STRIP = 8
+FRESH_S = 1.0
+"""How long the curves of a running training may be old."""
+
+
+class NotAllowed(WrongInput):
+    """This engine serves models and does not train. HTTP 403."""
+
+
+class Service:
+    """The engine of one home. Safe to use from several threads."""
+
+    def __init__(self, training_allowed: bool = True, models: Path = ASSETS / "models", at_once: int = 1) -> None:
+        self.home = home()
+        self.training_allowed = training_allowed
+        self.bundle = models
+        self.store = Store(self.home)
+        self.jobs = Jobs(self.home, self.store, at_once)
+        self._making = threading.Lock()
+        self._locks: dict[object, threading.RLock] = {}
+        self._once: dict[object, object] = {}
+        self._histories: dict[str, tuple[object, float, History]] = {}
+
+    def start(self) -> None:
+        """Serve: watch the queue, and have ready what takes long to import."""
+        self.host  # noqa: B018 - imports torch
+        self.jobs.start()
+        threading.Thread(target=self._warm, name="warm-up", daemon=True).start()
+
+    def _warm(self) -> None:
+        self.catalogue()
+        for info in self.datasets():
+            self._nearness(info.name)
+        if self.training_allowed:
+            self.store.experiment  # noqa: B018 - imports MLflow
+
+    def close(self) -> None:
+        """End trainings with a checkpoint, to be resumed, and helper processes."""
+        self.jobs.close()
+        if "maps" in self.__dict__:
+            self.maps.close()
+
+    def _cached(self, key: object, make: Callable[[], T]) -> T:
+        """Made once; asking for what is there never waits for what is being made."""
+        if key not in self._once:
+            with self._making:
+                lock = self._locks.setdefault(key, threading.RLock())
+            with lock:
+                if key not in self._once:
+                    self._once[key] = make()
+        return self._once[key]  # pyright: ignore[reportReturnType]
+
+    @property
+    def host(self) -> Host:
+        from engine.host import Host
+
+        return self._cached("host", Host)
+
+    @cached_property
+    def maps(self) -> Maps:
+        from engine.latent import Maps
+
+        return Maps(self.home / "maps", self._keep_map)
+
+    # ------------------------------------------------------------------------------------------------------- facts
+    def health(self) -> Health:
+        states = [info.state for info in self.jobs.infos()]
+        return Health(
+            version=version("showerscope"),
+            device=self.host.device,
+            threads=self.host.threads,
+            running=sum(state in ACTIVE for state in states),
+            queued=states.count("queued"),
+            training_allowed=self.training_allowed,
+            loaded=[held.meta.get("run") or path.stem for path, held in self.host.held()],
+            memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+        )
+
+    def catalogue(self) -> Catalogue:
+        return self._cached("catalogue", self._catalogue)
+
+    def _catalogue(self) -> Catalogue:
+        from engine.metrics import base as metrics
+        from engine.models import base as models
+
+        published = json.loads((ASSETS / "reference" / "published_zdc.json").read_text(encoding="utf-8"))
+        seen = [pdg for info in self.datasets() for pdg in info.pdg]
+        packages = ("showerscope", "torch", "numpy", "mlflow", "openTSNE", "geomloss", "streamlit", "pydantic")
+        return Catalogue(
+            models=[models.info(models.get(name)) for name in models.names()],
+            metrics=metrics.info(),
+            detectors=[zdc.info(detector) for detector in zdc.DETECTORS.values()],
+            particles=[zdc.particle(pdg) for pdg in dict.fromkeys((*PARTICLES, *seen)) if pdg],
+            published=[PublishedRow(**row, source=published["source"]) for row in published["rows"]],
+            versions={"python": platform.python_version(), **{name: version(name) for name in packages}},
+        )
+
+    def datasets(self) -> list[DatasetInfo]:
+        return [self._cached(("info", name), self._data(name).info) for name in datasets.names()]
+
+    def columns(self, data: str, convention: str = "paper") -> Arrays:
+        def make() -> Arrays:
+            d = self._data(data)
+            return Arrays(
+                {
+                    "conditions": d.conditions,
+                    "pdg": d.pdg,
+                    "primary_id": d.primary_id,
+                    "replica": d.replica,
+                    "split": d.split,
+                    "photon_sum": d.photon_sum,
+                    "channels": d.channels(convention).astype(np.float32),
+                    "impact_mm": (10 * d.impact_cm).astype(np.float32),
+                    "largest_pixel": d.showers.max(axis=(1, 2)).astype(np.int64),
+                },
+                {"data": d.name, "label": d.label, "convention": convention},
+            )
+
+        return self._cached(("columns", data, convention), make)
+
+    def showers(self, data: str, rows: list[int]) -> Arrays:
+        d = self._data(data)
+        index = _rows(d, rows)
+        arrays = {"conditions": d.conditions[index], "pdg": d.pdg[index], "row": index}
+        return Arrays({"showers": d.showers[index].astype(np.float32), **arrays}, {"label": d.label})
+
+    def nearest(self, data: str, particle: Particle, k: int = 8) -> Arrays:
+        d = self._data(data)
+        if not 1 <= k <= MOST_PICTURES:
+            raise WrongInput(f"k = {k}: ask for 1 to {MOST_PICTURES} showers")
+        index, distance = self._nearness(data).nearest(conditions_of(particle), k)
+        found = self.showers(data, index.tolist())
+        more = {"primary_id": d.primary_id[index], "replica": d.replica[index], "split": d.split[index]}
+        return Arrays({**found.arrays, **more, "distance": distance.astype(np.float32)}, found.meta)
+
+    def _data(self, name: str) -> Dataset:
+        return self._cached(("data", name), lambda: datasets.load(name))
+
+    def _nearness(self, name: str) -> Nearness:
+        from engine.conditions import Nearness
+
+        return self._cached(("nearness", name), lambda: Nearness(self._data(name)))
+
+    # -------------------------------------------------------------------------------------------------------- runs
+    def runs(self) -> list[RunInfo]:
+        """Runs of this home, newest first, those of a shared store that are not among them, then bundled models."""
+        here = self.jobs.infos()
+        known = {info.run_id for info in here}
+        others = [info for info in self.store.infos() if info.run_id not in known] if self.store.shared else []
+        return [*here, *others, *(self._bundled(path) for path in sorted(self.bundle.glob("*.safetensors")))]
+
+    def status(self, run: str) -> RunInfo:
+        if run.startswith(BUNDLED):
+            path = self.bundle / f"{run.removeprefix(BUNDLED)}.safetensors"
+            if path.parent != self.bundle or not path.exists():
+                there = ", ".join(BUNDLED + p.stem for p in sorted(self.bundle.glob("*.safetensors"))) or "none"
+                raise NotFound(f"there is no bundled model {run!r}: there are {there}")
+            return self._bundled(path)
+        try:
+            return self.jobs.info(run)
+        except NotFound:
+            found = [i for i in (self.store.infos() if self.store.shared else []) if i.run_id == run]
+            if not found:
+                raise
+            return found[0]
+
+    def _bundled(self, path: Path) -> RunInfo:
+        return self._cached(("bundled", path, path.stat().st_mtime_ns), lambda: read_bundled(path))
+
+    def submit(self, spec: TrainSpec) -> str:
+        return self.prepare(spec).run_id
+
+    def prepare(self, spec: TrainSpec, inline: bool = False) -> RunInfo:
+        """Enter a training into the store and the queue; `inline` ones wait for `Jobs.run_here` instead."""
+        from engine.models import base as models
+
+        self._allow()
+        kind = models.get(spec.model)
+        config = models.configure(kind, spec.config)
+        label = self._data(spec.data).label
+        info = RunInfo(
+            run_id="",
+            name=spec.name or f"{spec.model} {spec.data} seed {spec.seed}",
+            data=spec.data,
+            model=spec.model,
+            config=config.model_dump(),
+            seed=spec.seed,
+            epochs=config.epochs,
+            created=time.time(),
+            provenance={"command": command_of(spec), "version": version("showerscope"), "label": label},
+        )
+        info = info.model_copy(update={"run_id": self.store.create(info)})
+        self.jobs.submit(info, spec, self.host.threads, self.host.device, inline)
+        return info
+
+    def _allow(self) -> None:
+        if not self.training_allowed:
+            raise NotAllowed("this engine only shows models (--no-train): start one of your own with `showerscope up`")
+
+    def history(self, run: str, since: int = -1) -> History:
+        info = self.status(run)
+        if info.bundled:
+            return History(run_id=run)
+        state = info.state, info.step, info.seconds
+        held = self._histories.get(run)
+        if not held or (held[0] != state and time.monotonic() - held[1] > FRESH_S):
+            last, series = self.store.history(run)
+            held = state, time.monotonic(), History(run_id=run, last_step=last, series=series)
+            self._histories[run] = held
+        whole = held[2]
+        return whole if since < 0 else whole.model_copy(
+            update={"series": {name: _after(series, since) for name, series in whole.series.items()}}
+        )  # fmt: skip
+
+    def cancel(self, run: str) -> None:
+        self._own(run)
+        self.jobs.cancel(run)
+
+    def pause(self, run: str) -> None:
+        self._own(run)
+        self.jobs.pause(run)
+
+    def step(self, run: str) -> None:
+        self._own(run)
+        self.jobs.step(run)
+
+    def resume(self, run: str) -> None:
+        self._own(run)
+        self.jobs.resume(run)
+
+    def remove(self, run: str) -> None:
+        import shutil
+
+        self._own(run)
+        self.jobs.remove(run)
+        self.store.remove(run)
+        shutil.rmtree(self.home / "maps" / run, ignore_errors=True)
+
+    def _own(self, run: str) -> None:
+        """Refuse to steer what is not a run of this home."""
+        self._allow()
+        if run.startswith(BUNDLED):
+            raise WrongInput(f"{run} comes with Showerscope and is not trained here: train a model of your own")
+
+    # -------------------------------------------------------------------------------------------------- generation
+    def _model(self, run: str, step: int | None) -> tuple[Held, RunInfo, Checkpoint]:
+        """A run's model on the device and the checkpoint that it is. Raises `NotFound` where there is none."""
+        info = self.status(run)
+        if not info.checkpoints:
+            raise NotFound(f"run {run} has no checkpoint yet: wait for the first one")
+        checkpoint = info.checkpoints[-1]
+        if step is not None:
+            found = [c for c in info.checkpoints if c.step == step]
+            if not found:
+                steps = ", ".join(str(c.step) for c in info.checkpoints)
+                raise NotFound(f"run {run} has no checkpoint at step {step}: there are {steps}")
+            checkpoint = found[0]
+        if info.bundled:
+            return self.host.load(self.bundle / f"{run.removeprefix(BUNDLED)}.safetensors"), info, checkpoint
+        try:
+            path = self._cached(("weights", run, checkpoint.step), lambda: self.store.weights(run, checkpoint.step))
+            return self.host.load(path), info, checkpoint
+        except (NotFound, WrongInput):
+            if step is not None:
+                raise
+            # the newest was cut off by a kill: the one before is meant
+            held = self.host.load(self.store.weights(run))
+            return held, info, Checkpoint(step=int(held.meta["step"]), epoch=int(held.meta["epoch"]))
+
+    def generate(self, request: GenerateRequest) -> Arrays:
+        begin = time.perf_counter()
+        held, info, checkpoint = self._model(request.run, request.step)
+        data = self._data(info.data)
+        conditions = requested(request)
+        if len(conditions) * request.n > MOST_SHOWERS:
+            raise WrongInput(f"{len(conditions)} rows × {request.n} showers: at most {MOST_SHOWERS} at once")
+        rows = np.repeat(conditions, request.n, axis=0)
+        showers = self.host.sample(held.model, rows, request.seed, request.light)
+        nearness = self._nearness(info.data)
+        outness = nearness.outness(conditions)
+        meta = {
+            "run": request.run,
+            "step": checkpoint.step,
+            "model": info.model,
+            "data": info.data,
+            "label": data.label,
+            "convention": request.convention,
+            "light": request.light,
+            "seed": request.seed,
+            "ood": float(outness.max()),
+            "warnings": nearness.warnings(conditions, outness),
+        }
+        arrays = {
+            "showers": showers,
+            "conditions": rows,
+            "channels": zdc.channels(showers, data.detector, request.convention).astype(np.float32),
+            "impact_mm": (10 * zdc.impact_cm(rows, nearness.z_cm)).astype(np.float32),
+        }
+        return Arrays(arrays, meta | {"ms": 1000 * (time.perf_counter() - begin)})
+
+    def samples(self, run: str, step: int | None = None) -> Arrays:
+        held, info, checkpoint = self._model(run, step)
+        data = self._data(info.data)
+        rows = strip(data)
+        showers, conditions = data.showers[rows].astype(np.float32), data.conditions[rows]
+        arrays = {
+            "simulated": showers,
+            "generated": self.host.sample(held.model, conditions, 0, "poisson"),
+            "conditions": conditions,
+            "pdg": data.pdg[rows],
+            "row": rows,
+        }
+        if held.model.has_latent:
+            codes = self.host.encode(held.model, showers, conditions)
+            arrays["reconstructed"] = self.host.decode(held.model, codes, conditions)
+        return Arrays(arrays, {"step": checkpoint.step, "epoch": checkpoint.epoch, "label": data.label})
+
+    def encode(self, run: str, data: str, rows: list[int], step: int | None = None) -> Arrays:
+        held, _, checkpoint = self._model(run, step)
+        d = self._data(data)
+        index = _rows(d, rows)
+        if d.showers.shape[1:] != held.model.shape:
+            raise WrongInput(f"{run} is of showers {held.model.shape}, those of {data} are {d.showers.shape[1:]}")
+        codes = self.host.encode(held.model, d.showers[index], d.conditions[index])
+        return Arrays({"latent": codes}, {"step": checkpoint.step})
+
+    def decode(self, run: str, latent: list[list[float]], step: int | None = None) -> Arrays:
+        held, info, checkpoint = self._model(run, step)
+        data = self._data(info.data)
+        middle = np.median(data.conditions[data.rows("train")], axis=0)[None]
+        width = self.host.prior(held.model, middle, 0).shape[1]
+        codes = np.asarray(latent, dtype=np.float32) if len({len(code) for code in latent}) == 1 else np.zeros((0, 0))
+        if codes.shape != (len(latent), width) or not np.isfinite(codes).all() or len(codes) > MOST_PICTURES:
+            raise WrongInput(f"latent codes: 1 to {MOST_PICTURES} rows of {width} finite numbers are needed")
+        showers = self.host.decode(held.model, codes, np.repeat(middle, len(codes), axis=0))
+        return Arrays({"showers": showers}, {"step": checkpoint.step})
+
+    def map(self, request: MapRequest) -> Arrays:
+        held, info, checkpoint = self._model(request.run, request.step)
+        data = self._data(info.data)
+
+        def prepare() -> dict[str, NDArray]:
+            rows = map_rows(data, request.n, request.seed)
+            conditions = data.conditions[rows]
+            codes = self.host.encode(held.model, data.showers[rows], conditions)
+            noise = self.host.prior(held.model, conditions, request.seed)
+            both = np.concatenate([rows, rows])
+            return {
+                "layer": np.repeat(np.arange(2, dtype=np.int8), len(rows)),
+                "row": both,
+                "latent": np.concatenate([codes, noise]),
+                "pdg": data.pdg[both],
+                "energy": data.conditions[both, zdc.ENERGY].astype(np.float32),
+                "photon_sum": data.photon_sum[both],
+            }
+
+        settings = {"n": request.n, "perplexity": request.perplexity, "seed": request.seed}
+        # a bundled model may be replaced by another of its name
+        stamp = f"{request.run}-{held.meta.get('commit', '')}" if info.bundled else request.run
+        return self.maps.ask(stamp, checkpoint.step, checkpoint.epoch, settings, prepare)
+
+    def _keep_map(self, run: str, path: Path) -> None:
+        """Give a finished map of a run of ours to the run store as well."""
+        if not run.startswith(BUNDLED):
+            self.store.add_file(run, path, "maps")
+
+    def evaluate(self, request: EvaluateRequest) -> Report:
+        from engine.metrics import base as metrics
+
+        begin = time.perf_counter()
+        held, info, _ = self._model(request.run, None)
+        data = self._data(request.data or info.data)
+        for name in request.metrics or []:
+            metrics.get(name)
+        rows = data.rows(request.split)
+        primary = data.primary_id[rows]
+        ids, first = np.unique(primary, return_index=True)
+        conditions = np.repeat(data.conditions[rows[first]], REPLICAS, axis=0)
+        showers = self.host.sample(held.model, conditions, request.seed, "poisson")
+        c = request.convention
+        reference = metrics.sample(data.showers[rows], data.conditions[rows], primary, data.detector, c)
+        generated = metrics.sample(showers, conditions, np.repeat(ids, REPLICAS), data.detector, c)
+        return Report(
+            run_id=request.run,
+            data=data.name,
+            label=data.label,
+            split=request.split,
+            convention=c,
+            showers=len(rows),
+            primaries=len(ids),
+            metrics=metrics.evaluate(reference, generated, request.metrics, request.seed),
+            seconds=time.perf_counter() - begin,
+        )
+
+    def export(self, request: GenerateRequest, format: Literal["npz", "parquet", "root", "csv"]) -> bytes:
+        from engine.export import files
+
+        pdg = np.array([request.particle.pdg]) if request.particle else None
+        return files.pack(files.label(self.generate(request), request.n, pdg), format)
+
+
+# ----------------------------------------------------------------------------------------------------- small pieces
+def conditions_of(particle: Particle) -> NDArray[np.float64]:
+    """The checked condition row (1, 9) of a particle. Raises `WrongInput` outside physics."""
+    found = zdc.particle(particle.pdg)
+    return zdc.check_conditions([particle.conditions(found.mass_mev, found.charge_e)])
+
+
+def requested(request: GenerateRequest) -> NDArray[np.float64]:
+    """The condition rows (N, 9) of a request. Raises `WrongInput` unless it gives a particle or rows, not both."""
+    if (request.particle is None) == (request.conditions is None):
+        raise WrongInput("give a particle or condition rows, one of the two")
+    return conditions_of(request.particle) if request.particle else zdc.check_conditions(request.conditions or [])
+
+
+def read_bundled(path: Path) -> RunInfo:
+    """A model file that comes with the project, as a finished run."""
+    meta = read_metadata(str(path))
+    step, epoch = int(meta.get("step", 0)), int(meta.get("epoch", 0))
+    said = ("command", "commit", "seed", "version", "torch", "label", "train_seconds")
+    return RunInfo(
+        run_id=BUNDLED + path.stem,
+        name=meta.get("name") or path.stem,
+        data=meta.get("data", "zdc_geant4"),
+        model=meta.get("model", ""),
+        config=json.loads(meta.get("config", "{}")),
+        seed=int(meta.get("seed", 0)),
+        state="finished",
+        bundled=True,
+        epoch=epoch,
+        epochs=epoch,
+        step=step,
+        steps=step,
+        created=path.stat().st_mtime,
+        seconds=float(meta.get("seconds", meta.get("train_seconds", 0))),
+        device=meta.get("device", ""),
+        checkpoints=[Checkpoint(step=step, epoch=epoch)],
+        parameters=int(meta.get("parameters", 0)),
+        provenance={name: meta[name] for name in said if name in meta},
+    )
+
+
+def command_of(spec: TrainSpec) -> str:
+    """The command line that trains the same again."""
+    given = " ".join(f"--set {name}={value}" for name, value in spec.config.items())
+    return f"showerscope train --data {spec.data} --model {spec.model} {given} --seed {spec.seed}".replace("  ", " ")
+
+
+def strip(data: Dataset) -> NDArray[np.int64]:
+    """Eight validation showers, one a primary, from few photons to many."""
+    rows = data.rows("validation")
+    rows = rows[np.unique(data.primary_id[rows], return_index=True)[1]]
+    rows = rows[np.argsort(data.photon_sum[rows], kind="stable")]
+    return rows[np.linspace(0.1 * len(rows), 0.98 * len(rows) - 1, min(STRIP, len(rows))).astype(int)]
+
+
+def map_rows(data: Dataset, n: int, seed: int) -> NDArray[np.int64]:
+    """n rows for a map: validation showers, and training ones where these are not enough."""
+    rng = np.random.default_rng(seed)
+    rows = np.concatenate([rng.permutation(data.rows(name)) for name in ("validation", "train")])
+    if n > len(rows):
+        raise WrongInput(f"a map of {n} showers: {data.name} has {len(rows)} for it, ask for fewer")
+    return rows[:n]
+
+
+def _rows(data: Dataset, rows: list[int]) -> NDArray[np.int64]:
+    if not 1 <= len(rows) <= MOST_PICTURES:
+        raise WrongInput(f"{len(rows)} rows: ask for 1 to {MOST_PICTURES} showers")
+    if min(rows) < 0 or max(rows) >= len(data.showers):
+        raise WrongInput(f"rows run from 0 to {len(data.showers) - 1} in {data.name}")
+    return np.asarray(rows, dtype=np.int64)
+
+
+def _after(series: Series, since: int) -> Series:
+    first = int(np.searchsorted(series.step, since, side="right"))
+    return Series(step=series.step[first:], value=series.value[first:])

@@ -1,0 +1,84 @@
+"""Fixtures of the engine's tests: homes with an empty run store, a service, small trainings."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.runs import Store
+from engine.schema import RunInfo, TrainSpec
+from engine.service import Service
+
+SMALL = {"epochs": 3, "batch": 600, "width": 4, "hidden": 32, "spots": 4, "checkpoint_epochs": 1}
+"""A training of seconds."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # MLflow 3.17 on SQLAlchemy 2.1
+    config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tables of a run store, which take MLflow seconds to make."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        folder = tmp_path_factory.mktemp("store")
+        assert Store(folder).client.search_experiments()
+    return folder / "runs.db"
+
+
+@pytest.fixture(scope="session")
+def make_home(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    def make() -> Path:
+        folder = tmp_path_factory.mktemp("home")
+        shutil.copy(empty_store, folder / "runs.db")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def home(make_home: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = make_home()
+    monkeypatch.setenv("SHOWERSCOPE_HOME", str(folder))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return folder
+
+
+@pytest.fixture
+def service(home: Path, tmp_path: Path) -> Iterator[Service]:
+    """An engine without bundled models; its queue moves by `tick` only."""
+    made = Service(models=tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def trained(make_home: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, str]]:
+    """An engine with one finished small run, shared by a module's tests, which leave it as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOWERSCOPE_HOME", str(make_home()))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        made = Service(models=tmp_path_factory.mktemp("no_models"))
+        run = train_here(made, TrainSpec(config=SMALL))
+        assert run.state == "finished", run.error
+        yield made, run.run_id
+        made.close()
+
+
+def train_here(service: Service, spec: TrainSpec) -> RunInfo:
+    import threading
+
+    info = service.prepare(spec, inline=True)
+    return service.jobs.run_here(info.run_id, lambda _: None, threading.Event())
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 90.0) -> None:
+    """Until the condition holds; fails after so long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)

@@ -1,0 +1,204 @@
+"""The mathematics of each loss, by closed forms, brute force and independent computations."""
+
+import math
+
+import numpy as np
+import ot
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import losses
+
+
+def cloud(n: int, d: int, seed: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    return torch.randn((n, d), generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def entropic_cost(x: torch.Tensor, y: torch.Tensor, epsilon: float) -> float:
+    """Eq. (3) by POT: inf <Γ, c> + ε KL(Γ, P⊗Q) with c = ½‖x − y‖²."""
+    cost = 0.5 * ot.dist(x.numpy(), y.numpy())
+    a, b = np.full(len(x), 1 / len(x)), np.full(len(y), 1 / len(y))
+    plan = ot.sinkhorn(a, b, cost, epsilon, method="sinkhorn_log", numItermax=5000, stopThr=1e-8)
+    return float((plan * cost).sum() + epsilon * (plan * np.log(plan / np.outer(a, b) + 1e-300)).sum())
+
+
+# -------------------------------------------------------------------------------------------------------- sinkhorn
+def test_sinkhorn_divergence_is_the_debiased_entropic_cost_of_an_independent_solver():
+    x, y = cloud(20, 3, 0), cloud(25, 3, 1) * 1.5 + 0.7
+    blur = 0.8
+    expected = entropic_cost(x, y, blur**2) - 0.5 * (entropic_cost(x, x, blur**2) + entropic_cost(y, y, blur**2))
+    assert float(losses.sinkhorn_divergence(x, y, blur, scaling=0.99)) == pytest.approx(expected, rel=2e-3)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(2, 30), st.integers(1, 5), st.integers(0, 100), st.floats(0.05, 1.0))
+def test_sinkhorn_divergence_of_a_cloud_with_itself_is_zero_and_the_order_does_not_matter(n, d, seed, blur):
+    x, y = cloud(n, d, seed), cloud(n + 3, d, seed + 1)
+    assert float(losses.sinkhorn_divergence(x, x.clone(), blur)) == pytest.approx(0, abs=1e-9)
+    forth, back = losses.sinkhorn_divergence(x, y, blur), losses.sinkhorn_divergence(y, x, blur)
+    assert float(forth) == pytest.approx(float(back), rel=1e-9)
+
+
+def test_moving_a_gaussian_cloud_costs_half_the_squared_distance():
+    x, step = cloud(400, 2, 3), torch.tensor([3.0, -4.0], dtype=torch.float64)
+    assert float(losses.sinkhorn_divergence(x, x + step, 0.05, scaling=0.9)) == pytest.approx(12.5, rel=1e-3)
+
+
+def test_sinkhorn_gradient_points_along_the_displacement():
+    """S of a translated cloud is ½‖m‖², so its gradient with respect to the moved points adds up to m."""
+    x, step = cloud(200, 2, 4), torch.tensor([1.0, 2.0], dtype=torch.float64)
+    moved = (x + step).requires_grad_()
+    (gradient,) = torch.autograd.grad(losses.sinkhorn_divergence(x, moved, 0.1, scaling=0.9), moved)
+    torch.testing.assert_close(gradient.sum(0), step, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sinkhorn_of_coinciding_points_is_zero_with_finite_gradients(dtype):
+    x = torch.ones(8, 3, dtype=dtype).requires_grad_()
+    value = losses.sinkhorn_divergence(x, torch.ones(8, 3, dtype=dtype))
+    (gradient,) = torch.autograd.grad(value, x)
+    assert float(value.detach()) == pytest.approx(0, abs=1e-6)
+    assert torch.isfinite(gradient).all()
+    assert value.dtype == dtype
+
+
+def test_sinkhorn_stays_exact_far_from_the_origin():
+    x = cloud(50, 3, 5, torch.float32)
+    near, far = (losses.sinkhorn_divergence(x + c, x + c + 0.5, 0.05, 0.8) for c in (0.0, 300.0))
+    assert float(far) == pytest.approx(float(near), rel=1e-2)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_sinkhorn_of_a_point_that_is_not_finite_is_nan_and_does_not_raise(bad):
+    x = cloud(5, 2, 0)
+    x[2, 1] = bad
+    assert math.isnan(float(losses.sinkhorn_divergence(x, cloud(5, 2, 1))))
+
+
+def test_dear_conditions_keep_particles_apart():
+    """With a small scale the swapped codes of two particles are for free; with a large one they cost their way."""
+    codes, q = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [1.0]])
+    cheap, dear = (
+        float(
+            losses.sinkhorn_divergence(losses.with_conditions(codes, q, s), losses.with_conditions(codes.flip(0), q, s))
+        )
+        for s in (0.0, 10.0)
+    )
+    assert cheap == pytest.approx(0, abs=1e-4)
+    assert dear == pytest.approx(0.5, rel=1e-2)
+
+
+# --------------------------------------------------------------------------------------------------------- pyramid
+@settings(deadline=None, max_examples=20)
+@given(st.integers(5, 47), st.integers(5, 47), st.integers(1, 5))
+def test_a_pyramid_collapses_to_its_image(h, w, levels):
+    images = cloud(2, h * w, h + w).view(2, h, w)
+    pyramid = losses.laplacian_pyramid(images, levels)
+    torch.testing.assert_close(losses.collapse(pyramid), images)
+    assert pyramid[0].shape == images.shape
+
+
+def test_the_fine_levels_of_a_flat_image_are_dark():
+    *fine, rest = losses.laplacian_pyramid(torch.full((1, 44, 44), 7.0), 3)
+    assert all(float(level.abs().max()) < 1e-5 for level in fine)
+    torch.testing.assert_close(rest, torch.full((1, 11, 11), 7.0))
+
+
+def test_lap1_weighs_levels_by_powers_of_four_and_is_zero_for_equal_images():
+    x, y = cloud(3, 256, 0).view(3, 16, 16), cloud(3, 256, 1).view(3, 16, 16)
+    assert float(losses.lap1(x, x)) == 0
+    levels = zip(losses.laplacian_pyramid(x, 3), losses.laplacian_pyramid(y, 3), strict=True)
+    brute = sum(4**j * float((a - b).abs().sum()) for j, (a, b) in enumerate(levels)) / x.numel()
+    assert float(losses.lap1(x, y, 3)) == pytest.approx(brute)
+    assert float(losses.lap1(3 * x, 3 * y)) == pytest.approx(3 * float(losses.lap1(x, y)))
+
+
+def test_reconstruction_adds_alpha_times_lap1_to_the_squared_error():
+    x, y = cloud(3, 256, 0).view(3, 16, 16), cloud(3, 256, 1).view(3, 16, 16)
+    expected = float(((x - y) ** 2).mean()) + 0.3 * float(losses.lap1(x, y))
+    assert float(losses.reconstruction(x, y, alpha=0.3)) == pytest.approx(expected)
+
+
+# ------------------------------------------------------------------------------------------------------ likelihood
+def test_poisson_likelihood_is_that_of_torch_and_is_best_at_the_photons():
+    photons = torch.tensor([[[0.0, 3.0], [10.0, 1.0]]])
+    rate = torch.tensor([[[0.5, 2.0], [9.0, 1.0]]])
+    exact = -torch.distributions.Poisson(rate).log_prob(photons) - torch.lgamma(photons + 1)
+    assert float(losses.poisson_nll(photons, rate)) == pytest.approx(float(exact.mean()), rel=1e-5)
+    best = photons.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(losses.poisson_nll(photons, best), best)
+    torch.testing.assert_close(gradient[photons > 0], torch.zeros(3), atol=1e-6, rtol=0)
+
+
+def test_poisson_likelihood_of_dark_fibres_is_finite():
+    rate = torch.zeros(1, 2, 2, requires_grad=True)
+    value = losses.poisson_nll(torch.tensor([[[0.0, 1.0], [0.0, 0.0]]]), rate)
+    (gradient,) = torch.autograd.grad(value, rate)
+    assert math.isfinite(float(value.detach()))
+    assert torch.isfinite(gradient).all()
+
+
+def test_sum_penalty_is_one_at_photon_statistics():
+    sums = torch.poisson(torch.full((3000, 8), 200.0), generator=torch.Generator().manual_seed(0))
+    assert float(losses.sum_penalty(sums, torch.full((3000, 8), 200.0))) == pytest.approx(1, abs=0.05)
+    assert float(losses.sum_penalty(sums, sums)) == pytest.approx(0, abs=1e-9)
+    assert float(losses.sum_penalty(torch.zeros(1, 8), torch.full((1, 8), 0.5))) == pytest.approx(2, rel=1e-2)
+
+
+# ---------------------------------------------------------------------------------------------------- energy score
+def test_energy_score_is_the_mean_over_pairs_of_each_primary():
+    g, owner = cloud(7, 3, 0), torch.tensor([0, 0, 0, 1, 1, 2, 2])
+    x, seen = cloud(6, 3, 1), torch.tensor([0, 0, 1, 1, 1, 2])
+    brute = 0.0
+    for k in range(3):
+        ours, theirs = g[owner == k], x[seen == k]
+        across = np.mean([float((a - b).norm()) for a in ours for b in theirs])
+        n = len(ours)
+        among = np.mean([float((ours[i] - ours[j]).norm()) for i in range(n) for j in range(n) if i != j])
+        brute += (across - 0.5 * among) / 3
+    assert float(losses.energy_score(g, owner, x, seen)) == pytest.approx(brute)
+
+
+def test_energy_score_prefers_the_true_distribution_to_narrower_and_wider_ones():
+    owner = torch.zeros(1500, dtype=torch.long)
+    x, g = cloud(1500, 2, 0), cloud(1500, 2, 1)
+    true, narrow, wide = (float(losses.energy_score(s * g, owner, x, owner)) for s in (1.0, 0.3, 2.0))
+    assert true < narrow
+    assert true < wide
+
+
+def test_energy_score_of_equal_points_has_finite_gradients():
+    g = torch.zeros(4, 2, requires_grad=True)
+    owner = torch.tensor([0, 0, 1, 1])
+    (gradient,) = torch.autograd.grad(losses.energy_score(g, owner, torch.zeros(4, 2), owner), g)
+    assert torch.isfinite(gradient).all()
+
+
+# -------------------------------------------------------------------------------------------------- regularisation
+@pytest.mark.parametrize("tau", [0.0, 0.4, 0.95])
+def test_diversity_by_brute_force(tau):
+    y = cloud(9, 4, 0)
+    total = 0.0
+    for i in range(9):
+        for j in range(9):
+            cosine = float(y[i] @ y[j] / (y[i].norm() * y[j].norm()))
+            if i != j and abs(cosine) >= tau:
+                total += cosine**2
+    assert float(losses.diversity(y, tau, scale=2.5)) == pytest.approx(2.5 * total / 72, abs=1e-12)
+
+
+def test_diversity_is_one_for_parallel_codes_zero_for_orthogonal_ones_and_finite_at_the_origin():
+    assert float(losses.diversity(torch.ones(5, 3))) == pytest.approx(1)
+    assert float(losses.diversity(torch.eye(4))) == 0
+    codes = torch.zeros(3, 2, requires_grad=True)
+    (gradient,) = torch.autograd.grad(losses.diversity(codes), codes)
+    assert torch.isfinite(gradient).all()
+
+
+def test_last_layer_l2_is_the_squared_frobenius_norm():
+    layer = torch.nn.Linear(3, 2, bias=False)
+    assert float(losses.last_layer_l2(layer).detach()) == pytest.approx(
+        sum(w**2 for row in layer.weight.tolist() for w in row)
+    )

@@ -1,0 +1,182 @@
+"""Blocks: what the features know of the face, and that decoders count light right."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from engine import nets, zdc
+from engine.datasets import base as datasets
+from engine.schema import CONDITIONS, Particle, WrongInput
+
+SHAPES = [(44, 44), (56, 30)]
+
+
+@pytest.fixture(scope="module")
+def conditions():
+    data = datasets.load("zdc_geant4")
+    return torch.from_numpy(data.conditions[data.rows("train")].astype(np.float32))
+
+
+def seed(n: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(n)
+
+
+def row(**values: float) -> torch.Tensor:
+    info = zdc.particle(2112)
+    return torch.tensor([Particle(pdg=2112, **values).conditions(info.mass_mev, info.charge_e)])
+
+
+# ------------------------------------------------------------------------------------------------------ conditions
+def test_raw_features_are_standardised_and_constant_columns_are_silent(conditions):
+    features = nets.ConditionFeatures("raw", (44, 44))
+    features.fit(conditions)
+    out = features(conditions)
+    changing = conditions.std(0) > 0
+    torch.testing.assert_close(out[:, changing].mean(0), torch.zeros(int(changing.sum())), atol=1e-3, rtol=0)
+    torch.testing.assert_close(out[:, changing].std(0), torch.ones(int(changing.sum())), atol=1e-3, rtol=0)
+    assert not changing[CONDITIONS.index("charge")]
+    assert (out[:, ~changing] == 0).all()
+
+
+def test_derived_features_start_with_the_impact_point_and_log_energy(conditions):
+    features = nets.ConditionFeatures("derived", (44, 44))
+    features.fit(conditions)
+    out = features(conditions) * features.std + features.mean
+    impact = zdc.impact_cm(conditions.numpy())
+    np.testing.assert_allclose(out[:, :2].numpy(), impact, atol=1e-4)
+    np.testing.assert_allclose(out[:, 2].numpy(), np.log(conditions[:, 0].numpy()), rtol=1e-5)
+    outside = (np.abs(impact) > 3.52).any(axis=1)
+    assert outside.any()
+    np.testing.assert_array_equal(out[:, 6].numpy() == 1, outside)
+    assert features.transport(out).shape == (len(conditions), 7)
+
+
+@pytest.mark.parametrize("kind", ["raw", "derived"])
+def test_features_are_finite_for_any_particle_that_physics_allows(kind, conditions):
+    features = nets.ConditionFeatures(kind, (44, 44))
+    features.fit(conditions)
+    rows = torch.cat([row(energy_gev=e, px_gev=p) for e, p in ((1.0, 0.0), (7000.0, 0.0), (1.2, 0.5), (3000.0, -2.0))])
+    proton = rows.clone()
+    proton[:, zdc.CHARGE] = 1
+    assert torch.isfinite(features(torch.cat([rows, proton]))).all()
+
+
+def test_the_parity_feature_is_one_on_even_fibres_and_minus_one_on_odd_ones():
+    features = nets.ConditionFeatures("derived", (44, 44))
+    for i, j in ((22, 22), (23, 22), (20, 31), (0, 43)):
+        x, y = ((k - 21.5) * 0.16 for k in (i, j))
+        at = row(energy_gev=1000.0, px_gev=x / 11_260 * 1000, py_gev=y / 11_260 * 1000)
+        expected = 1.0 if (i + j) % 2 == 0 else -1.0
+        assert float(features(at)[0, -2]) == pytest.approx(expected, abs=0.02)
+
+
+def test_wrong_width_and_unknown_face_are_refused():
+    with pytest.raises(WrongInput, match="nine columns"):
+        nets.ConditionFeatures("raw", (44, 44))(torch.zeros(3, 8))
+    with pytest.raises(WrongInput, match="raw"):
+        nets.ConditionFeatures("derived", (28, 28))
+
+
+# --------------------------------------------------------------------------------------------------------- showers
+@pytest.mark.parametrize("shape", SHAPES)
+def test_light_sums_add_up_tell_parity_and_quadrant_and_hold_the_moments(shape):
+    sums = nets.LightSums(shape)
+    showers = torch.poisson(torch.ones(3, *shape), generator=seed())
+    out = sums(showers)
+    x, y = (torch.arange(n) - (n - 1) / 2 for n in shape)
+    torch.testing.assert_close(out[:, :8].sum(1), showers.sum((1, 2)))
+    by_x, by_y = showers.sum(2), showers.sum(1)
+    torch.testing.assert_close(out[:, 8:], torch.stack([by_x @ x, by_y @ y, by_x @ x**2, by_y @ y**2], dim=1))
+    single = torch.zeros(1, *shape)
+    single[0, shape[0] - 1, 0] = 5  # high x, low y, odd fibre
+    torch.testing.assert_close(sums(single)[:, :8], torch.tensor([[0.0, 0, 0, 0, 0, 0, 5, 0]]))
+
+
+def test_light_sums_give_the_channels_of_the_papers_read_out():
+    showers = torch.poisson(torch.ones(4, 44, 44), generator=seed())
+    sums = nets.LightSums((44, 44))(showers).numpy()
+    expected = np.column_stack([sums[:, :4], sums[:, 4:8].sum(axis=1)])
+    np.testing.assert_allclose(zdc.channels(showers.numpy(), "zn", "paper"), expected)
+
+
+def test_moments_find_the_centre_and_are_finite_for_an_empty_shower():
+    showers = torch.zeros(2, 44, 44)
+    showers[0, 32, 10] = 7
+    out = nets.Moments((44, 44))(showers)
+    assert out.shape == (2, 52)
+    assert torch.isfinite(out).all()
+    torch.testing.assert_close(out[0, :3], torch.tensor([math.log(8), 10.5 / 22, -11.5 / 22]))
+    assert (out[1, :3] == 0).all()
+
+
+def test_moments_show_the_brightest_fibre_and_its_neighbours_up_to_the_edge():
+    showers = torch.zeros(1, 44, 44)
+    showers[0, 43, 5], showers[0, 42, 7], showers[0, 2, 2] = 9, 3, 8
+    core = nets.Moments((44, 44))(showers)[0, 25:]
+    torch.testing.assert_close(core[:2], torch.tensor([21.5 / 22, -16.5 / 22]))
+    expected = torch.zeros(5, 5)
+    expected[2, 2], expected[1, 4] = math.log(10), math.log(4)
+    torch.testing.assert_close(core[2:].view(5, 5), expected)
+
+
+def test_batch_renorm_has_the_values_of_its_memory_and_the_gradient_of_its_batch():
+    norm = nets.BatchRenorm(3)
+    for n in range(200):
+        norm(5 + 2 * torch.randn(100, 3, generator=seed(n)))
+    x = (5 + 2 * torch.randn(40, 3, generator=seed(999))).requires_grad_()
+    out = norm(x)
+    torch.testing.assert_close(out, (x - 5) / 2, atol=0.15, rtol=0)
+    weights = torch.randn(40, 3, generator=seed(7))
+    (gradient,) = torch.autograd.grad((out * weights).sum(), x)
+    # neither a common shift nor a common stretch of the batch has any effect on the loss
+    torch.testing.assert_close(gradient.sum(0), torch.zeros(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close((gradient * (x - x.mean(0))).sum(0), torch.zeros(3), atol=1e-2, rtol=0)
+    before = norm.mean.clone()
+    norm.eval()(x)
+    assert torch.equal(norm.mean, before)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", ["spots", "convolutions"])
+def test_decoders_give_finite_light_on_every_face_and_know_its_sums(kind, shape):
+    torch.manual_seed(0)
+    decoder = nets.SpotDecoder(shape, 5, 32, 6) if kind == "spots" else nets.ConvolutionDecoder(shape, 5, 4)
+    for scale in (1.0, 100.0):
+        codes = scale * torch.randn(4, 5, generator=seed())
+        image = decoder(codes)
+        assert image.shape == (4, *shape)
+        assert torch.isfinite(image).all()
+        assert (image >= 0).all()
+    decoder.eval()
+    codes = torch.randn(4, 5, generator=seed())
+    expected = nets.LightSums(shape)(decoder(codes))
+    torch.testing.assert_close(decoder.light_sums(codes), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_a_wide_spot_keeps_its_light_and_loses_what_falls_beyond_the_face():
+    fibres = torch.arange(44) - 21.5
+    width = torch.tensor([[2.0, 2.0]]).log()
+    inside, edge = nets.SpotDecoder.profile(fibres, torch.tensor([[0.3, 22.0]]), width)[0].sum(1)
+    assert float(inside) == pytest.approx(1, abs=1e-4)
+    assert float(edge) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_encoder_takes_every_face_and_keeps_its_code_at_unit_spread(shape):
+    torch.manual_seed(0)
+    encoder = nets.Encoder(shape, 4, 4, 32)
+    encoder.fit(torch.rand(9, *shape))
+    codes = encoder(torch.poisson(torch.rand(64, 1, 1, generator=seed()).expand(64, *shape) * 9, generator=seed()))
+    torch.testing.assert_close(codes.std(0, unbiased=False), torch.ones(4), atol=0.01, rtol=0)
+
+
+def test_generator_has_three_hidden_layers_and_listens_to_noise_and_conditions():
+    torch.manual_seed(0)
+    generator = nets.NoiseGenerator(3, 2, 5, 16)
+    assert sum(isinstance(layer, torch.nn.ReLU) for layer in generator.layers) == 3
+    noise, q = torch.randn(4, 3), torch.randn(4, 2)
+    out = generator(noise, q)
+    assert not torch.equal(out, generator(noise + 1, q))
+    assert not torch.equal(out, generator(noise, q + 1))
