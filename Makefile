@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PORT ?= 8501
+NAME ?= generate
 
 .PHONY: run test bench lint clean
 

@@ -129,12 +129,12 @@ def check_conditions(conditions: ArrayLike) -> NDArray[np.float64]:
 @cache
 def particle(pdg: int) -> ParticleInfo:
     """Name, mass [MeV] and charge [e] of a PDG id, from the Particle package. Raises `WrongInput` if unknown."""
+    from particle import InvalidParticle, ParticleNotFound
     from particle import Particle as PDGParticle  # a second of import that few processes need
-    from particle import ParticleNotFound
 
     try:
         found = PDGParticle.from_pdgid(pdg)
-    except (ParticleNotFound, ValueError) as error:
+    except (ParticleNotFound, InvalidParticle, ValueError, OverflowError) as error:
         raise WrongInput(f"PDG id {pdg} is no particle: 2112 is a neutron, 22 a photon") from error
     words = {2112: ("neutron", "n"), -2112: ("antineutron", "n̄"), 22: ("photon", "γ"), 130: ("K0 long", "K⁰L")}
     name, symbol = words.get(pdg, (found.name, found.name))

@@ -9,7 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ENGINE_LAYERS = [
-    {"server", "cli", "bench"},
+    {"cli", "bench"},
+    {"up"},
+    {"server"},
     {"service"},
     {"jobs", "trainer", "host", "runs", "latent", "conditions", "export"},
     {"train", "imports", "validation"},

@@ -31,7 +31,7 @@ def commit() -> str:
     return subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def bundle(service: Service, run: str, title: str) -> Path:
+def bundle(service: Service, run: str, title: str, trained_at: str) -> Path:
     """Write the last weights of a finished run to `assets/models`. Raises `WrongInput` for a run that has not ended."""
     info: RunInfo = service.status(run)
     if info.state != "finished":
@@ -42,7 +42,7 @@ def bundle(service: Service, run: str, title: str) -> Path:
         **{name: value for name, value in meta.items() if name not in ("config", "shape", "model", "format")},
         "name": title,
         "command": info.provenance["command"],
-        "commit": commit(),
+        "commit": trained_at,
         "created": datetime.now(UTC).date().isoformat(),
         "train_seconds": f"{info.seconds:.0f}",
         "parameters": str(info.parameters),
@@ -65,9 +65,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("run", help="id of a finished run")
     parser.add_argument("--title", default="bundled e2e SAE, ZN Geant4")
+    parser.add_argument("--commit", default=commit(), help="the commit that the run was trained at, if not this one")
     given = parser.parse_args()
     try:
-        print(bundle(Service(), given.run, given.title))
+        print(bundle(Service(), given.run, given.title, given.commit))
         write_record()
     except EngineError as error:
         print(f"bundle: {error}", file=sys.stderr)

@@ -7,6 +7,7 @@ import pytest
 
 from engine.bench import bundled
 from engine.models import base as models
+from engine.service import Service
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(bundled.FOLDER.glob("*.safetensors"))
@@ -14,8 +15,12 @@ RECORD = json.loads((ROOT / "assets/reference/bundled.json").read_text())
 
 
 @pytest.fixture(scope="module", params=FILES, ids=lambda p: p.stem)
-def judged(request):
-    return bundled.judge(request.param)
+def judged(request, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOWERSCOPE_HOME", str(tmp_path_factory.mktemp("home")))
+        service = Service()
+        yield bundled.judge(service, request.param)
+        service.close()
 
 
 def test_there_is_a_bundled_model_for_the_first_page():

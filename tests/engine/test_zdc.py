@@ -128,3 +128,9 @@ def test_energy_below_mass_or_momentum_is_refused_before_it_reaches_a_model():
         Particle(energy_gev=0.5).conditions(939.565, 0)
     with pytest.raises(WrongInput, match="need more than the energy"):
         Particle(pdg=22, energy_gev=1, px_gev=2).conditions(0, 0)
+
+
+@pytest.mark.parametrize("pdg", [0, 99_999_999, -22, 7_777_777, 2**31, -(10**12)])
+def test_a_pdg_id_that_is_no_particle_is_refused(pdg):
+    with pytest.raises(WrongInput, match=f"PDG id {pdg} is no particle"):
+        zdc.particle(pdg)
