@@ -16,6 +16,8 @@ from engine.schema import Arrays, Catalogue, DatasetInfo, GenerateRequest, Parti
 
 ENSEMBLES = [32, 128, 512, 2048]
 NEIGHBOURS = 48
+MATCHED = 4
+"""Generated showers for each simulated neighbour in the histograms."""
 SIZE = 196
 FORMATS: dict[Literal["npz", "parquet", "root", "csv"], str] = {
     "npz": "application/octet-stream",
@@ -61,12 +63,13 @@ def instrument(run: RunInfo, dataset: DatasetInfo, book: Catalogue) -> None:
         request = ensemble_request(run, particle, int(n))
         made = state.keep("ensemble", lambda: state.engine().generate(request))
         near = state.keep("near", lambda: state.engine().nearest(dataset.name, particle, NEIGHBOURS))
+        matched = state.keep("matched", lambda: state.engine().generate(matched_request(request, near.value)))
         downloads(request)
     with right:
-        if made.stale or near.stale:
+        if made.stale or near.stale or matched.stale:
             notices.stale()
         figures(made.value, near.value, dataset, state.detector_of(dataset, book).pitch_mm)
-    channels(made.value, near.value, dataset, book, dark)
+    channels(matched.value, near.value, dataset, book, dark)
     st.caption(f"Page part drawn in {1000 * (time.perf_counter() - began):.0f} ms after the slider was let go.")
 
 
@@ -79,6 +82,12 @@ def ensemble_request(run: RunInfo, particle: Particle, n: int) -> GenerateReques
         seed=state.current_seed(),
         convention=state.current_convention(),
     )
+
+
+def matched_request(request: GenerateRequest, near: Arrays) -> GenerateRequest:
+    """Showers at the simulated neighbours' own conditions: distributions compare at equal particles only."""
+    rows = np.asarray(near["conditions"], float).tolist()
+    return request.model_copy(update={"particle": None, "conditions": rows, "n": MATCHED})
 
 
 def same_primary(near: Arrays) -> np.ndarray:
@@ -140,7 +149,7 @@ def facts(spread: np.ndarray, replicas: np.ndarray, made: Arrays) -> str:
 
 
 def channels(made: Arrays, near: Arrays, dataset: DatasetInfo, book: Catalogue, dark: bool) -> None:
-    """The five read-out channels and the photon sum, generated against simulated neighbours."""
+    """The five read-out channels and the photon sum of simulated neighbours, and generated at their conditions."""
     convention = state.current_convention()
     simulated = neighbour_channels(near, dataset, book, convention)
     if simulated is None:
@@ -148,14 +157,14 @@ def channels(made: Arrays, near: Arrays, dataset: DatasetInfo, book: Catalogue, 
     generated = np.asarray(made["channels"], float)
     names = [*(f"channel {k + 1}" for k in range(5)), "photon sum"]
     sums = [np.asarray(a["showers"], float).reshape(len(a["showers"]), -1).sum(1) for a in (near, made)]
-    st.markdown("#### Read-out channels, generated against simulated neighbours")
+    st.markdown("#### Read-out channels, generated against simulated at the same particles")
     st.echarts_chart(
         histogram.panels(
             names,
             [*simulated.T, sums[0]],
             [*generated.T, sums[1]],
             dark,
-            labels=(f"{len(sums[0])} simulated neighbours", f"{len(sums[1])} generated"),
+            labels=(f"{len(sums[0])} simulated neighbours", f"{len(sums[1])} generated at their conditions"),
         ),
         height=330,
         key="channels",
@@ -164,9 +173,9 @@ def channels(made: Arrays, near: Arrays, dataset: DatasetInfo, book: Catalogue, 
     far = float(near["distance"][-1]) if "distance" in near else float("nan")
     st.caption(
         f"Read-out convention **{html.escape(convention)}**. Points: simulated showers nearest in conditions "
-        f"(up to distance {far:.2f}), 68 % Garwood intervals; line: generated, scaled to their number. "
-        "The last bin holds the overflow; ratios stop at 2, the band is the simulation's own error. "
-        "The neighbours are near, not equal: a shift of a bin may be theirs."
+        f"(up to distance {far:.2f}), 68 % Garwood intervals; line: {MATCHED} generated at the conditions of each, "
+        "scaled to their number. The last bin holds the overflow; ratios stop at 2, the band is the simulation's own "
+        "error."
     )
 
 

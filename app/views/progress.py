@@ -189,7 +189,7 @@ def joint(history: History) -> History:
 def curve(spec: dict[str, Any], key: str, height: int) -> None:
     if not spec["series"]:
         with st.container(height=height, border=True, key=f"{key}_empty"):
-            st.caption("The first points come with the first steps.")
+            st.caption("No curves yet: points come with the first steps. Bundled models come without theirs.")
         return
     names = ", ".join(str(s["name"]) for s in spec["series"][:8])
     st.echarts_chart(spec, height=height, key=key, alt=f"Curves against optimisation step: {names}")

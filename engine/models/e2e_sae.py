@@ -1,6 +1,6 @@
 """End-to-end Sinkhorn autoencoder with a noise generator: encoder, decoder and generator learn together.
 
-K. Deja, J. Dubiński, P. Nowak, S. Wenzel, P. Spurek, T. Trzciński, https://arxiv.org/abs/2006.06704.
+K. Deja, J. Dubiński, P. Nowak, S. Wenzel, T. Trzciński, https://arxiv.org/abs/2006.06704.
 The conditions Q reach the noise generator and the transport cost only, never the encoder or the decoder.
 """
 

@@ -335,26 +335,30 @@ class FakeEngine:
     def generate(self, request: GenerateRequest) -> Arrays:
         began = time.perf_counter()
         self._entry(request.run)
-        if request.particle is None:
-            raise WrongInput("give a particle")
-        particle = request.particle
-        distance = self._near(particle)
+        if request.particle is not None:
+            info = next(p for p in PARTICLES if p.pdg == request.particle.pdg)
+            asked = np.array([request.particle.conditions(info.mass_mev, info.charge_e)])
+            distance = self._near(request.particle)
+            nearest = [np.argsort(distance)[:12]]
+            ood = float(min(1.0, distance.min() / 2))
+        elif request.conditions:
+            asked, ood = np.array(request.conditions), 0.0
+            nearest = [np.argsort(np.abs(self.conditions - row).sum(1))[:3] for row in asked]
+        else:
+            raise WrongInput("give a particle or condition rows")
         rng = np.random.default_rng(request.seed)
-        pool = np.argsort(distance)[:12]
-        pick = pool[rng.integers(0, len(pool), request.n)]
-        scale = particle.energy_gev / self.conditions[pick, 0]
-        expected = self.pictures[pick] * scale[:, None, None]
+        pick = np.concatenate([pool[rng.integers(0, len(pool), request.n)] for pool in nearest])
+        rows = np.repeat(asked, request.n, 0)
+        expected = self.pictures[pick] * (rows[:, 0] / self.conditions[pick, 0])[:, None, None]
         light = rng.poisson(expected) if request.light == "poisson" else expected
         showers = light.astype(np.float32)
-        info = next(p for p in PARTICLES if p.pdg == particle.pdg)
-        row = np.array(particle.conditions(info.mass_mev, info.charge_e))
-        impact = 10 * (row[1:3] + row[4:6] / abs(row[6]) * 11260)
+        impact = 10 * (rows[:, 1:3] + rows[:, 4:6] / np.abs(rows[:, 6:7]) * 11260)
         return Arrays(
             {
                 "showers": showers,
-                "conditions": np.repeat(row[None], request.n, 0),
+                "conditions": rows,
                 "channels": channel_sums(showers, request.convention),
-                "impact_mm": np.repeat(impact[None].astype(np.float32), request.n, 0),
+                "impact_mm": impact.astype(np.float32),
             },
             {
                 "ms": 1000 * (time.perf_counter() - began),
@@ -363,7 +367,7 @@ class FakeEngine:
                 "label": LABEL,
                 "convention": request.convention,
                 "seed": request.seed,
-                "ood": float(min(1.0, distance.min() / 2)),
+                "ood": ood,
                 "warnings": [],
             },
         )
