@@ -87,11 +87,11 @@ def filter_rows(dataset: DatasetInfo, columns: Arrays, book: Catalogue) -> np.nd
         "Photon sum at least", THRESHOLDS, default=0, key=state.PHOTONS, bind="query-params", required=True
     )
     kept = np.asarray(columns["photon_sum"]) >= float(least or 0)
-    condition = state.condition_named("Energy", dataset)
-    if condition:
-        low, high = float(np.floor(condition.minimum)), float(np.ceil(condition.maximum))
-        a, b = energy_place.slider("Energy [GeV]", low, high, (low, high), format="%d", key=f"energy_{dataset.name}")
+    if state.condition_named("Energy", dataset):
         energy = np.asarray(columns["conditions"])[:, CONDITIONS.index("Energy")]
+        # of all splits: the data set's own range speaks of training showers only
+        low, high = float(np.floor(energy.min())), float(np.ceil(energy.max()))
+        a, b = energy_place.slider("Energy [GeV]", low, high, (low, high), format="%d", key=f"energy_{dataset.name}")
         kept &= (energy >= a) & (energy <= b)
     if species:
         kept &= np.isin(columns["pdg"], species)

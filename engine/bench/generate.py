@@ -26,7 +26,7 @@ def run(quick: bool = False) -> dict[str, Any]:
         with torch.inference_mode():
             seconds = measure(lambda c=conditions, r=rng: model.sample(c, r), 3 if batch > 1000 else 30)
         times[str(batch)] = 1000 * seconds / batch
-    geant4_ms = 1000 * float(data.facts["simulated seconds per shower"])
+    geant4_ms = 1000 * float(data.facts["Geant4 time per shower"].split()[0])
     return {
         "bench": "generate",
         "device": device,
