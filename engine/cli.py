@@ -7,8 +7,10 @@ wrong and how to mend it), 1 anything else. What takes long to import is importe
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import logging
+import pkgutil
 import signal
 import sys
 import threading
@@ -17,7 +19,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from engine.schema import EngineError, EvaluateRequest, FormField, GenerateRequest, Particle, RunInfo, WrongInput
+import numpy as np
+
+from engine.schema import (
+    EngineError,
+    EvaluateRequest,
+    FormField,
+    GenerateRequest,
+    Particle,
+    RunInfo,
+    TrainSpec,
+    WrongInput,
+)
 
 if TYPE_CHECKING:
     from engine.service import Service
@@ -55,10 +68,10 @@ def app(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> int:
     from engine.models import base as models
-    from engine.schema import TrainSpec
 
     config = settings(args.set, models.info(models.get(args.model)).fields)
-    spec = TrainSpec(data=args.data, model=args.model, config=config, seed=args.seed, name=args.name)
+    values = {"data": args.data, "model": args.model, "config": config, "seed": args.seed, "name": args.name}
+    spec = _checked(TrainSpec, values)
     service = _service()
     info = service.prepare(spec, inline=True)
     print(f"run {info.run_id}", file=sys.stderr)
@@ -81,7 +94,7 @@ def generate(args: argparse.Namespace) -> int:
     else:
         given = {"pdg": args.pdg, "energy_gev": args.energy, "px_gev": args.px, "py_gev": args.py}
         particle = _checked(Particle, {name: value for name, value in given.items() if value is not None})
-        pdg = [particle.pdg]
+        pdg = np.array([particle.pdg])
     values = {"run": args.run, "n": args.n, "seed": args.seed, "particle": particle, "conditions": rows}
     request = _checked(GenerateRequest, values | {"convention": args.channels, "light": args.light})
     made = service.generate(request)
@@ -174,10 +187,11 @@ def _value(kind: str, text: str) -> float | int | bool | str:
             raise ValueError(text)
         return text.lower() in TRUE
     if kind == "int":
-        number = float(text)
-        if number != int(number):
+        if text.lstrip("+-").isdecimal():
+            return int(text)
+        if float(text) != int(float(text)):  # 1e3 is a whole number too
             raise ValueError(text)
-        return int(number) if abs(number) > 2**52 or "e" in text.lower() or "." in text else int(text)
+        return int(float(text))
     return float(text) if kind == "float" else text
 
 
@@ -200,6 +214,23 @@ def _service() -> Service:
 
 def _say(as_json: bool, result: dict[str, Any], text: str) -> None:
     print(json.dumps(result) if as_json else text)
+
+
+def bench(args: argparse.Namespace) -> int:
+    import engine.bench
+
+    names = [m.name for m in pkgutil.iter_modules(engine.bench.__path__) if m.name != "bundle"]
+    if args.name not in names:
+        raise WrongInput(f"unknown benchmark {args.name!r}: there are {', '.join(names)}")
+    result = importlib.import_module(f"engine.bench.{args.name}").run(quick=args.quick)
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    if isinstance(args.json, str):
+        try:
+            Path(args.json).write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise WrongInput(f"{args.json} cannot be written ({error.strerror}): choose another file") from error
+    print(json.dumps(result) if args.json is True else text)
+    return 0
 
 
 def _train_here(service: Service, run: str, as_json: bool) -> int:
@@ -299,6 +330,14 @@ def parser() -> Parser:
 
     made = command("data", data, "data sets")
     made.add_argument("action", nargs="?", choices=("list",), default="list")
+
+    made = commands.add_parser("bench", help="benchmarks, seeded", description="benchmarks, seeded")
+    made.set_defaults(work=bench)
+    made.add_argument("name", metavar="NAME")
+    made.add_argument("--quick", action="store_true", help="fewer repetitions")
+    made.add_argument(
+        "--json", nargs="?", const=True, metavar="FILE", help="one JSON object on stdout, or into FILE too"
+    )
     return top
 
 

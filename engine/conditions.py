@@ -10,6 +10,7 @@ from scipy.spatial import KDTree
 
 from engine import zdc
 from engine.datasets.base import Dataset
+from engine.schema import GenerateRequest, Particle, WrongInput
 
 Floats = NDArray[np.float64]
 
@@ -109,3 +110,16 @@ class Nearness:
 def species(conditions: Floats) -> Floats:
     """Mass to 1 MeV and charge (N, 2): all that condition rows say of the species."""
     return np.round(conditions[:, [zdc.MASS, zdc.CHARGE]])
+
+
+def conditions_of(particle: Particle) -> NDArray[np.float64]:
+    """The checked condition row (1, 9) of a particle. Raises `WrongInput` outside physics."""
+    found = zdc.particle(particle.pdg)
+    return zdc.check_conditions([particle.conditions(found.mass_mev, found.charge_e)])
+
+
+def requested(request: GenerateRequest) -> NDArray[np.float64]:
+    """The condition rows (N, 9) of a request. Raises `WrongInput` unless it gives a particle or rows, not both."""
+    if (request.particle is None) == (request.conditions is None):
+        raise WrongInput("give a particle or condition rows, one of the two")
+    return conditions_of(request.particle) if request.particle else zdc.check_conditions(request.conditions or [])

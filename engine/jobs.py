@@ -1,15 +1,12 @@
 """Where work runs: each training in a process of its own, which outlives the engine, or in this one.
 
-A run's folder `jobs/<run>/` holds `job.json` (what to do), `status.json` (where it stands), `control` (what is asked
-of it), `lock` (held while a trainer lives, so that a killed one is known), `log.txt` and `state.safetensors`. The
-folder is the truth: an engine that starts again finds queue and trainings as they are.
+The folders `jobs/RUN/` (`engine.job`) are the truth: an engine that starts again finds queue and trainings as they are.
 
     python -m engine.jobs FOLDER     trains; SIGTERM ends it as cancelled, with a checkpoint
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
@@ -18,110 +15,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from engine.runs import Store, locked, parse_info
+from engine.job import ACTIVE, Job, write_text
+from engine.runs import Store, locked
 from engine.schema import EngineError, NotFound, RunInfo, TrainSpec, WrongInput
 
-ACTIVE = ("running", "paused")
 RESUMABLE = ("cancelled", "failed", "interrupted")
 TICK_S = 0.3
 END_S = 15.0
 """What a trainer gets for its last checkpoint when the engine ends."""
-KILLED = "its process ended without a word (killed, or out of memory): resume goes on from the last checkpoint"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write beside and rename: a reader sees the old text or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
-
-
-class Job:
-    """A run's folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.job = folder / "job.json"
-        self.status = folder / "status.json"
-        self.control = folder / "control"
-        self.lock = folder / "lock"
-        self.log = folder / "log.txt"
-        self.state = folder / "state.safetensors"
-        self.previous = folder / "state.previous.safetensors"
-
-    def read(self) -> dict[str, Any]:
-        """What to do: `spec`, `threads`, `device`, `queued` (time), `inline` (by a command in the
-        foreground, not by the queue)."""
-        return json.loads(self.job.read_text(encoding="utf-8"))
-
-    def info(self) -> RunInfo:
-        """The run as it stands. A trainer that vanished shows as interrupted."""
-        info = self.written()
-        if info.state in ACTIVE and not self.alive():
-            info = self.written()  # it may have ended since
-            if info.state in ACTIVE:
-                update = {"state": "interrupted", "error": info.error or KILLED, "eta_s": None, "samples_per_s": None}
-                info = info.model_copy(update=update)
-        return info
-
-    def written(self) -> RunInfo:
-        """The run as its trainer wrote it last."""
-        try:
-            return parse_info(self.status.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise NotFound(f"there is no run {self.folder.name!r}: see `showerscope runs`") from error
-
-    def write(self, info: RunInfo, **changes: Any) -> RunInfo:
-        info = info.model_copy(update={**changes, "queue_place": None})
-        write_text(self.status, info.model_dump_json())
-        return info
-
-    def ask(self, mode: str, steps: int = 0) -> None:
-        """Tell the trainer to `run`, `pause` (after `steps` more single steps in all), `stop` or `halt`."""
-        write_text(self.control, f"{mode} {steps}")
-
-    def asked(self) -> tuple[str, int]:
-        mode, _, steps = self.control.read_text(encoding="utf-8").partition(" ")
-        return mode, int(steps or 0)
-
-    def alive(self) -> bool:
-        """Whether a trainer holds the lock."""
-        try:
-            descriptor = os.open(self.lock, os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
-
-    @contextmanager
-    def hold(self) -> Iterator[int]:
-        """The lock for as long as the block runs or any process that inherits the descriptor lives.
-
-        Raises `WrongInput` when a trainer holds it.
-        """
-        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            for _ in range(50):  # `alive` holds it for microseconds
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    time.sleep(0.002)
-            else:
-                raise WrongInput(f"run {self.folder.name} is being trained by another process")
-            yield descriptor
-        finally:
-            os.close(descriptor)
 
 
 class Jobs:

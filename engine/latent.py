@@ -23,6 +23,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.datasets.base import Dataset
 from engine.schema import Arrays, EngineError, WrongInput
 
 EARLY, LATE = 250, 500
@@ -30,6 +31,8 @@ EARLY, LATE = 250, 500
 MOVED = 250
 """Iterations of a map that starts from the one of another checkpoint."""
 FRAME_EVERY = 25
+RETRY_S = 30.0
+"""A failed map is not tried again at once: pages ask every second."""
 KEPT = 64
 """Finished maps held in memory."""
 
@@ -77,6 +80,15 @@ def tsne(
     return np.asarray(embedding, np.float32)
 
 
+def map_rows(data: Dataset, n: int, seed: int) -> NDArray[np.int64]:
+    """n rows for a map: validation showers, and training ones where these are not enough."""
+    rng = np.random.default_rng(seed)
+    rows = np.concatenate([rng.permutation(data.rows(name)) for name in ("validation", "train")])
+    if n > len(rows):
+        raise WrongInput(f"a map of {n} showers: {data.name} has {len(rows)} for it, ask for fewer")
+    return rows[:n]
+
+
 # ------------------------------------------------------------------------------------------------------- processes
 def send(pipe: IO[bytes], message: Arrays) -> None:
     data = message.to_bytes()
@@ -112,7 +124,7 @@ def work(requests: IO[bytes], frames: IO[bytes]) -> None:
 
 @dataclass
 class Map:
-    """A map under way or done. `arrays` as `Engine.map` answers, `start` the points to begin from."""
+    """A map under way, done or failed; `arrays` and `meta` as `Engine.map` answers."""
 
     key: str
     folder: Path
@@ -153,7 +165,7 @@ class Maps:
         wanted = Map(f"step-{step:08d}-{tail}", self.folder / run.replace(":", "_"))
         with self._lock:
             known = self._maps.get(wanted.path)
-            if known is None or known.meta["state"] == "failed":
+            if known is None or (known.meta["state"] == "failed" and time.monotonic() - known.begin > RETRY_S):
                 known = self._begin(wanted, run, step, epoch, tail, settings, prepare)
             return known.answer()
 
@@ -183,6 +195,7 @@ class Maps:
             try:
                 self._compute(made, prepare, settings)
             except (EngineError, OSError) as error:
+                made.begin = time.monotonic()
                 made.meta = made.meta | {"state": "failed", "error": str(error)}
                 continue
             self.keep(run, made.path)

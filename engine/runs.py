@@ -8,6 +8,7 @@ seconds to import, so it is imported at first use only; what changes every secon
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import math
 import os
@@ -19,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.schema import Checkpoint, NotFound, RunInfo, Series, WrongInput, read_metadata
+from engine.schema import Checkpoint, NotFound, RunInfo, Series, TrainSpec, WrongInput, read_metadata
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("showerscope.runs")
 
 EXPERIMENT = "showerscope"
+BUNDLED = "bundled:"
+"""Begins the run ids of models that come with the project."""
 INFO_TAG = "showerscope.run"
 FIRST_POINTS = 200
 """Steps whose points are all kept; what happens early is seen in full."""
@@ -304,3 +307,36 @@ def parse_info(text: str) -> RunInfo:
         return RunInfo.model_validate_json(text)
     except ValueError as error:
         raise WrongInput(f"not a run's record: {str(error).splitlines()[0]}") from error
+
+
+def read_bundled(path: Path) -> RunInfo:
+    """A model file that comes with the project, as a finished run."""
+    meta = read_metadata(str(path))
+    step, epoch = int(meta.get("step", 0)), int(meta.get("epoch", 0))
+    said = ("command", "commit", "seed", "version", "torch", "label", "train_seconds")
+    return RunInfo(
+        run_id=BUNDLED + path.stem,
+        name=meta.get("name") or path.stem,
+        data=meta.get("data", "zdc_geant4"),
+        model=meta.get("model", ""),
+        config=json.loads(meta.get("config", "{}")),
+        seed=int(meta.get("seed", 0)),
+        state="finished",
+        bundled=True,
+        epoch=epoch,
+        epochs=epoch,
+        step=step,
+        steps=step,
+        created=path.stat().st_mtime,
+        seconds=float(meta.get("seconds", meta.get("train_seconds", 0))),
+        device=meta.get("device", ""),
+        checkpoints=[Checkpoint(step=step, epoch=epoch)],
+        parameters=int(meta.get("parameters", 0)),
+        provenance={name: meta[name] for name in said if name in meta},
+    )
+
+
+def command_of(spec: TrainSpec) -> str:
+    """The command line that trains the same again."""
+    given = " ".join(f"--set {name}={value}" for name, value in spec.config.items())
+    return f"showerscope train --data {spec.data} --model {spec.model} {given} --seed {spec.seed}".replace("  ", " ")

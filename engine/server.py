@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ OCTETS = "application/octet-stream"
 def token(home: Path) -> str:
     """The token of this home, made at first start; nobody but its owner can read it at any moment."""
     path = home / "token"
-    fresh = home / f".token.{os.getpid()}"
+    fresh = home / f".token.{os.getpid()}.{threading.get_ident()}"
     try:
         if not path.exists():
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -192,9 +193,9 @@ def bind(host: str, port: int) -> socket.socket:
 def serve(host: str = "127.0.0.1", port: int = PORT, training_allowed: bool = True) -> None:
     """Serve until SIGINT or SIGTERM; trainings then end with a checkpoint. Raises `WrongInput` before anything is
     started when the home cannot be written or the port is taken."""
-    listening = bind(host, port)
     service = Service(training_allowed)
     key = token(service.home)
+    listening = bind(host, port)
     service.start()
     loopback = host in ("127.0.0.1", "localhost", "::1")
     app = make_app(service, key, LOCAL_NAMES | {host} if loopback else None)

@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import zdc
+from engine.conditions import Nearness, conditions_of, requested
 from engine.datasets import base as datasets
 from engine.datasets.base import Dataset
-from engine.jobs import ACTIVE, Jobs
-from engine.runs import Store, home
+from engine.job import ACTIVE
+from engine.jobs import Jobs
+from engine.runs import BUNDLED, Store, command_of, home, read_bundled
 from engine.schema import (
     Arrays,
     Catalogue,
@@ -39,18 +41,15 @@ from engine.schema import (
     Series,
     TrainSpec,
     WrongInput,
-    read_metadata,
 )
 
 if TYPE_CHECKING:  # torch takes seconds to import: what needs it imports it at first use
-    from engine.conditions import Nearness
     from engine.host import Held, Host
     from engine.latent import Maps
 
 T = TypeVar("T")
 
 ASSETS = Path(__file__).parents[1] / "assets"
-BUNDLED = "bundled:"
 PARTICLES = (2112, 22, -2112, 130, 2212, 3122)
 MOST_SHOWERS = 1_000_000
 MOST_PICTURES = 5000
@@ -130,7 +129,10 @@ class Service:
             running=sum(state in ACTIVE for state in states),
             queued=states.count("queued"),
             training_allowed=self.training_allowed,
-            loaded=[held.meta.get("run") or path.stem for path, held in self.host.held()],
+            loaded=[
+                BUNDLED + path.stem if path.parent == self.bundle else held.meta.get("run", path.stem)
+                for path, held in self.host.held()
+            ],
             memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
         )
 
@@ -195,8 +197,6 @@ class Service:
         return self._cached(("data", name), lambda: datasets.load(name))
 
     def _nearness(self, name: str) -> Nearness:
-        from engine.conditions import Nearness
-
         return self._cached(("nearness", name), lambda: Nearness(self._data(name)))
 
     # -------------------------------------------------------------------------------------------------------- runs
@@ -326,15 +326,14 @@ class Service:
             return held, info, Checkpoint(step=int(held.meta["step"]), epoch=int(held.meta["epoch"]))
 
     def generate(self, request: GenerateRequest) -> Arrays:
-        begin = time.perf_counter()
-        held, info, checkpoint = self._model(request.run, request.step)
-        data = self._data(info.data)
         conditions = requested(request)
+        held, info, checkpoint = self._model(request.run, request.step)
+        data, nearness = self._data(info.data), self._nearness(info.data)
+        begin = time.perf_counter()  # what the first request loads is no part of a shower's time
         if len(conditions) * request.n > MOST_SHOWERS:
             raise WrongInput(f"{len(conditions)} rows × {request.n} showers: at most {MOST_SHOWERS} at once")
         rows = np.repeat(conditions, request.n, axis=0)
         showers = self.host.sample(held.model, rows, request.seed, request.light)
-        nearness = self._nearness(info.data)
         outness = nearness.outness(conditions)
         meta = {
             "run": request.run,
@@ -397,8 +396,11 @@ class Service:
         held, info, checkpoint = self._model(request.run, request.step)
         data = self._data(info.data)
 
+        from engine.latent import map_rows
+
+        rows = map_rows(data, request.n, request.seed)
+
         def prepare() -> dict[str, NDArray]:
-            rows = map_rows(data, request.n, request.seed)
             conditions = data.conditions[rows]
             codes = self.host.encode(held.model, data.showers[rows], conditions)
             noise = self.host.prior(held.model, conditions, request.seed)
@@ -458,50 +460,6 @@ class Service:
 
 
 # ----------------------------------------------------------------------------------------------------- small pieces
-def conditions_of(particle: Particle) -> NDArray[np.float64]:
-    """The checked condition row (1, 9) of a particle. Raises `WrongInput` outside physics."""
-    found = zdc.particle(particle.pdg)
-    return zdc.check_conditions([particle.conditions(found.mass_mev, found.charge_e)])
-
-
-def requested(request: GenerateRequest) -> NDArray[np.float64]:
-    """The condition rows (N, 9) of a request. Raises `WrongInput` unless it gives a particle or rows, not both."""
-    if (request.particle is None) == (request.conditions is None):
-        raise WrongInput("give a particle or condition rows, one of the two")
-    return conditions_of(request.particle) if request.particle else zdc.check_conditions(request.conditions or [])
-
-
-def read_bundled(path: Path) -> RunInfo:
-    """A model file that comes with the project, as a finished run."""
-    meta = read_metadata(str(path))
-    step, epoch = int(meta.get("step", 0)), int(meta.get("epoch", 0))
-    said = ("command", "commit", "seed", "version", "torch", "label", "train_seconds")
-    return RunInfo(
-        run_id=BUNDLED + path.stem,
-        name=meta.get("name") or path.stem,
-        data=meta.get("data", "zdc_geant4"),
-        model=meta.get("model", ""),
-        config=json.loads(meta.get("config", "{}")),
-        seed=int(meta.get("seed", 0)),
-        state="finished",
-        bundled=True,
-        epoch=epoch,
-        epochs=epoch,
-        step=step,
-        steps=step,
-        created=path.stat().st_mtime,
-        seconds=float(meta.get("seconds", meta.get("train_seconds", 0))),
-        device=meta.get("device", ""),
-        checkpoints=[Checkpoint(step=step, epoch=epoch)],
-        parameters=int(meta.get("parameters", 0)),
-        provenance={name: meta[name] for name in said if name in meta},
-    )
-
-
-def command_of(spec: TrainSpec) -> str:
-    """The command line that trains the same again."""
-    given = " ".join(f"--set {name}={value}" for name, value in spec.config.items())
-    return f"showerscope train --data {spec.data} --model {spec.model} {given} --seed {spec.seed}".replace("  ", " ")
 
 
 def strip(data: Dataset) -> NDArray[np.int64]:
@@ -510,15 +468,6 @@ def strip(data: Dataset) -> NDArray[np.int64]:
     rows = rows[np.unique(data.primary_id[rows], return_index=True)[1]]
     rows = rows[np.argsort(data.photon_sum[rows], kind="stable")]
     return rows[np.linspace(0.1 * len(rows), 0.98 * len(rows) - 1, min(STRIP, len(rows))).astype(int)]
-
-
-def map_rows(data: Dataset, n: int, seed: int) -> NDArray[np.int64]:
-    """n rows for a map: validation showers, and training ones where these are not enough."""
-    rng = np.random.default_rng(seed)
-    rows = np.concatenate([rng.permutation(data.rows(name)) for name in ("validation", "train")])
-    if n > len(rows):
-        raise WrongInput(f"a map of {n} showers: {data.name} has {len(rows)} for it, ask for fewer")
-    return rows[:n]
 
 
 def _rows(data: Dataset, rows: list[int]) -> NDArray[np.int64]:

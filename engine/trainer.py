@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,13 +16,11 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from engine.datasets import base as datasets
+from engine.job import Job
 from engine.models import base as models
 from engine.runs import Recorder, Store, weights_name
 from engine.schema import Checkpoint, EngineError, RunInfo, State, TrainSpec, WrongInput
 from engine.train import Log, Training
-
-if TYPE_CHECKING:
-    from engine.jobs import Job
 
 logger = logging.getLogger("showerscope.trainer")
 
@@ -173,6 +170,7 @@ class Work:
         self.info = info.model_copy(update={"checkpoints": checkpoints})
 
     def save_state(self) -> None:
+        self.recorder.flush()  # first, or a kill would leave a gap in the curves before this step
         tensors, meta = self.training.state()
         job = self.job
         if job.state.exists():  # a second name for the old file: at no moment is there none

@@ -13,7 +13,7 @@ ENGINE_LAYERS = [
     {"up"},
     {"server"},
     {"service"},
-    {"jobs", "trainer", "host", "runs", "latent", "conditions", "export"},
+    {"jobs", "job", "trainer", "host", "runs", "latent", "conditions", "export"},
     {"train", "imports", "validation"},
     {"models", "datasets", "metrics", "geant4"},
     {"nets", "losses", "zdc", "showers"},

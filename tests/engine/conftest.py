@@ -1,17 +1,22 @@
 """Fixtures of the engine's tests: homes with an empty run store, a service, small trainings."""
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
 from engine.runs import Store
 from engine.schema import RunInfo, TrainSpec
+from engine.server import bind
 from engine.service import Service
 
-SMALL = {"epochs": 3, "batch": 600, "width": 4, "hidden": 32, "spots": 4, "checkpoint_epochs": 1}
+SMALL = {"epochs": 2, "batch": 200, "width": 4, "hidden": 32, "spots": 4, "blur": 5.0, "checkpoint_epochs": 1}
 """A training of seconds."""
 
 
@@ -56,22 +61,33 @@ def service(home: Path, tmp_path: Path) -> Iterator[Service]:
     made.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trained(make_home: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, str]]:
-    """An engine with one finished small run, shared by a module's tests, which leave it as it is."""
+    """An engine with one finished small run, shared by all tests, which leave it as it is."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SHOWERSCOPE_HOME", str(make_home()))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         made = Service(models=tmp_path_factory.mktemp("no_models"))
         run = train_here(made, TrainSpec(config=SMALL))
-        assert run.state == "finished", run.error
-        yield made, run.run_id
-        made.close()
+    assert run.state == "finished", run.error
+    yield made, run.run_id
+    made.close()
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The address of an application that is served meanwhile; its engine is not closed afterwards."""
+    with bind("127.0.0.1", 0) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        wait_for(lambda: server.started, 10)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(10)
 
 
 def train_here(service: Service, spec: TrainSpec) -> RunInfo:
-    import threading
-
     info = service.prepare(spec, inline=True)
     return service.jobs.run_here(info.run_id, lambda _: None, threading.Event())
 

@@ -2,19 +2,22 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Generator
 
+from engine import zdc
 from engine.datasets import base as datasets
 from engine.models import base as models
 from engine.models.base import Batch
 from engine.models.e2e_sae import PAPER_RECIPE
-from engine.schema import NotFound, WrongInput
+from engine.schema import NotFound, Particle, WrongInput
 from engine.train import NonFinite, Training
 
+BUNDLED = Path(__file__).parents[2] / "assets" / "models" / "zdc_geant4_e2e_sae.safetensors"
 SMALL = {"epochs": 2, "batch": 60, "checkpoint_epochs": 1, "learning_rate": 1e-3}
 # smaller networks where a model has such settings, so that the suite stays quick
 SIZES = {"width": 4, "hidden": 32, "spots": 6}
@@ -291,3 +294,17 @@ def test_a_few_steps_lower_the_validation_reconstruction(data):
         for rows in run.batches(epoch):
             run.advance(rows)
     assert run.validate()["validation/reconstruction"] < before - 0.1
+
+
+# ------------------------------------------------------------------------------------------------------- bundled
+def test_light_of_a_neutron_grows_with_its_energy_in_the_bundled_model():
+    model, _ = models.load(BUNDLED)
+    neutron = zdc.particle(2112)
+    light = []
+    for energy in (100.0, 300.0, 1000.0, 2500.0):
+        row = Particle(pdg=2112, energy_gev=energy).conditions(neutron.mass_mev, neutron.charge_e)
+        with torch.inference_mode():
+            light.append(float(model.sample(torch.tensor([row] * 100), rng()).sum((1, 2)).mean()))
+    assert light == sorted(light)
+    # the simulated neutrons of 600–3000 GeV within 1.5 cm of the middle leave 0.82 photons per GeV
+    assert light[2] == pytest.approx(820, rel=0.1)

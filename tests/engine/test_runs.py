@@ -96,7 +96,10 @@ def test_history_gives_back_what_was_recorded_and_takes_the_later_value_of_a_ste
     for offset in (0.0, 0.5):  # a training that was resumed goes over its steps again
         recorder = Recorder(store, run_id, 5)
         for step in (1, 2, 3):
-            recorder.log(step, {"loss/total": step + offset, "validation/total": 1.0} if step == 2 else {"loss/total": step + offset})
+            recorder.log(
+                step,
+                {"loss/total": step + offset, "validation/total": 1.0} if step == 2 else {"loss/total": step + offset},
+            )
         recorder.flush(everything=True)
     last, series = store.history(run_id)
     assert last == 3

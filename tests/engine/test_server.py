@@ -1,0 +1,204 @@
+"""The wire: who may ask, what is refused and how; and that a training beside slows nothing down."""
+
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from conftest import SMALL, serving, wait_for
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.client import Client
+from engine.schema import Arrays, Engine, EngineDown, TrainSpec, WrongInput
+from engine.server import LARGEST_BODY, LOCAL_NAMES, bind, make_app, methods, token
+from engine.service import Service
+
+KEY = {"Authorization": "Bearer secret"}
+
+
+@pytest.fixture(scope="module")
+def wire(trained) -> Iterator[httpx.Client]:
+    with serving(make_app(trained[0], "secret", LOCAL_NAMES)) as address, httpx.Client(base_url=address) as client:
+        yield client
+
+
+def test_every_method_of_the_engine_is_on_the_wire_and_nothing_else():
+    wanted = {name for name in vars(Engine) if not name.startswith("_")}
+    assert set(methods()) == wanted
+    assert len(wanted) == 22
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "secret"}])
+def test_without_the_token_nothing_but_health_is_answered(wire, header):
+    assert wire.get("/health").json()["status"] == "ready"
+    answer = wire.post("/v1/runs", headers=header)
+    assert answer.status_code == 401
+    assert "token" in answer.json()["error"]
+    assert wire.post("/v1/nonsense", headers=header).status_code == 401
+
+
+def test_answers_have_the_agreed_forms(wire, trained):
+    run = trained[1]
+    assert isinstance(wire.post("/v1/runs", headers=KEY).json(), list)
+    assert wire.post("/v1/status", json={"run": run}, headers=KEY).json()["run_id"] == run
+    queued = wire.post("/v1/submit", json={"spec": {"config": SMALL}}, headers=KEY).json()
+    assert isinstance(queued, str)
+    for verb in ("cancel", "remove"):
+        answer = wire.post(f"/v1/{verb}", json={"run": queued}, headers=KEY)
+        assert (answer.status_code, answer.content) == (204, b"")
+    answer = wire.post("/v1/generate", json={"request": {"run": run, "particle": {}}}, headers=KEY)
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert Arrays.from_bytes(answer.content)["showers"].shape == (1, 44, 44)
+    answer = wire.post("/v1/export", json={"request": {"run": run, "particle": {}}, "format": "csv"}, headers=KEY)
+    assert answer.content.startswith(b"Energy,")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("nonsense", b"{}", 404),
+        ("__init__", b"{}", 404),
+        ("status", b'{"run": "nope"}', 404),
+        ("status", b"{}", 422),
+        ("status", b"not json", 422),
+        ("status", b"[]", 422),
+        ("status", b'{"run": "a", "more": 1}', 422),
+        ("generate", b'{"request": {"run": "a", "particle": {"energy_gev": NaN}}}', 422),
+        ("generate", b'{"request": {"run": "a", "particle": {"energy_gev": 1e999}}}', 422),
+        ("generate", b'{"request": {"run": "a", "conditions": [[NaN,0,0,0,0,0,1,0,0]]}}', 422),
+        ("generate", b'{"request": {"run": "a", "particle": {}, "n": 1000000}}', 422),
+        ("submit", b'{"spec": {"seed": -1}}', 422),
+        ("export", b'{"request": {"run": "a"}, "format": "exe"}', 422),
+        ("runs", b" " * (LARGEST_BODY + 1), 413),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_a_sentence(wire, path, body, status):
+    answer = wire.post(f"/v1/{path}", content=body, headers=KEY)
+    assert answer.status_code == status
+    words = answer.json()["error"]
+    assert words
+    assert "Traceback" not in words
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(sorted(set(methods()) - {"submit", "map", "remove", "cancel", "resume", "evaluate"})),
+    st.dictionaries(
+        st.sampled_from(["run", "data", "rows", "request", "particle", "k", "latent", "since", "step"]),
+        st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.floats(), max_size=3)),
+        max_size=4,
+    ),
+)
+def test_no_request_makes_the_engine_fail(wire, name, body):
+    answer = wire.post(f"/v1/{name}", content=json.dumps(body), headers=KEY)
+    assert answer.status_code in (200, 204, 404, 422), answer.text
+
+
+def test_an_error_of_ours_shows_no_traceback(wire, trained, monkeypatch, caplog):
+    monkeypatch.setattr(type(trained[0]), "runs", lambda self: 1 / 0)
+    answer = wire.post("/v1/runs", headers=KEY)
+    assert answer.status_code == 500
+    assert answer.json()["error"].startswith("runs failed")
+    assert "ZeroDivisionError" not in answer.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_request_addressed_to_another_name_is_refused(wire):
+    for host in ("evil.example", "evil.example:8511", "127.0.0.1.evil.example"):
+        assert wire.get("/health", headers={"host": host}).status_code == 421
+        assert wire.post("/v1/runs", headers={**KEY, "host": host}).status_code == 421
+    for host in ("localhost:8511", "127.0.0.1", "[::1]:8511"):
+        assert wire.get("/health", headers={"host": host}).status_code == 200
+
+
+def test_a_read_only_engine_does_not_train(home):
+    service = Service(training_allowed=False)
+    with serving(make_app(service, "secret")) as address, httpx.Client(base_url=address) as wire:
+        assert wire.get("/health").json()["training_allowed"] is False
+        for name, body in (("submit", {"spec": {}}), ("cancel", {"run": "a"}), ("remove", {"run": "a"})):
+            answer = wire.post(f"/v1/{name}", json=body, headers=KEY)
+            assert answer.status_code == 403
+            assert "--no-train" in answer.json()["error"]
+        assert wire.post("/v1/runs", headers=KEY).status_code == 200
+
+
+def test_the_token_is_made_once_and_for_its_owner_alone(tmp_path):
+    first = token(tmp_path)
+    assert first == token(tmp_path)
+    assert len(first) >= 40
+    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+    assert [p.name for p in tmp_path.iterdir()] == ["token"]
+    (tmp_path / "token").chmod(0o644)
+    assert token(tmp_path) == first
+    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+    (tmp_path / "token").write_text("")
+    with pytest.raises(WrongInput, match="too short"):
+        token(tmp_path)
+
+
+def test_engines_that_start_at_once_agree_on_a_token(tmp_path):
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(token(tmp_path))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(found)) == 1
+
+
+def test_a_port_in_use_is_said_in_one_line():
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        with pytest.raises(WrongInput, match=f"port {port} on 127.0.0.1 cannot be used") as caught:
+            bind("127.0.0.1", port)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(WrongInput, match="cannot be used"):
+        bind("127.0.0.1", 70000)
+
+
+@pytest.mark.slow
+def test_a_served_engine_trains_answers_health_quickly_meanwhile_and_ends_with_a_checkpoint(home):
+    with bind("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "engine.cli", "engine", "--port", str(port)]
+    process = subprocess.Popen(command, env=dict(os.environ), stderr=subprocess.PIPE)
+    client = Client(f"http://127.0.0.1:{port}", None)
+    try:
+
+        def up() -> bool:
+            try:
+                return client.health().status == "ready"
+            except EngineDown:
+                return False
+
+        wait_for(up, 60)
+        run = client.submit(TrainSpec(config=SMALL | {"epochs": 2000, "checkpoint_epochs": 1}))
+        wait_for(lambda: client.status(run).step > 3)
+        times = []
+        for _ in range(40):
+            begin = time.perf_counter()
+            assert httpx.get(f"http://127.0.0.1:{port}/health").json()["running"] == 1
+            times.append(time.perf_counter() - begin)
+            time.sleep(0.02)
+        # httpx.get makes a client a time; the engine's own share is a few milliseconds
+        assert sorted(times)[len(times) // 2] < 0.1, times
+        wait_for(lambda: "loss/total" in client.history(run).series)
+    finally:
+        client.close()
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+    assert b"Traceback" not in said, said
+    info = Service().status(run)
+    assert info.state == "interrupted"
+    assert info.checkpoints[-1].step == info.step

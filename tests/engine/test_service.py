@@ -1,0 +1,243 @@
+"""What the engine answers, in process and over HTTP: one suite over both ways."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from conftest import SMALL, serving
+
+from app.client import Client
+from engine import zdc
+from engine.schema import (
+    CONDITIONS,
+    Engine,
+    EngineError,
+    EvaluateRequest,
+    GenerateRequest,
+    NotFound,
+    Particle,
+    TrainSpec,
+    WrongInput,
+)
+from engine.server import LOCAL_NAMES, make_app
+
+
+@pytest.fixture(scope="module")
+def client(trained) -> Iterator[Client]:
+    """The app's client on a served engine."""
+    with serving(make_app(trained[0], "secret", LOCAL_NAMES)) as address:
+        made = Client(address, "secret")
+        yield made
+        made.close()
+
+
+@pytest.fixture(params=["in process", "over HTTP"])
+def engine(request, trained) -> Engine:
+    return trained[0] if request.param == "in process" else request.getfixturevalue("client")
+
+
+@pytest.fixture
+def run(trained) -> str:
+    return trained[1]
+
+
+def test_health_says_what_the_engine_is(engine):
+    health = engine.health()
+    assert (health.status, health.running, health.training_allowed) == ("ready", 0, True)
+    assert health.threads >= 1
+    assert health.memory_mb > 50
+
+
+def test_the_catalogue_names_models_metrics_detectors_particles_and_published_rows(engine):
+    book = engine.catalogue()
+    assert "e2e_sae" in [m.name for m in book.models]
+    assert {"mae", "wasserstein", "spread"} <= {m.name for m in book.metrics}
+    assert {p.pdg for p in book.particles} >= {22, 2112}
+    assert [c.name for c in book.detectors[0].conventions][:2] == ["paper", "moe"]
+    row = next(r for r in book.published if "e2e SAE" in r.model)
+    assert (row.mae, row.mae_std, row.wasserstein) == (13.50, 29.82, 7.91)
+    assert "2006.06704" in row.source
+    assert book.versions["torch"].startswith("2.")
+
+
+def test_columns_are_a_row_a_shower(engine):
+    (info,) = [d for d in engine.datasets() if d.name == "zdc_geant4"]
+    columns = engine.columns("zdc_geant4", "moe")
+    assert {len(a) for a in columns.arrays.values()} == {info.showers}
+    np.testing.assert_allclose(columns["channels"].sum(1), columns["photon_sum"])
+    shown = engine.showers("zdc_geant4", [5, 3])
+    assert shown["showers"].shape == (2, 44, 44)
+    assert shown["showers"].sum(axis=(1, 2)).tolist() == columns["photon_sum"][[5, 3]].tolist()
+    with pytest.raises(WrongInput, match="rows run from 0"):
+        engine.showers("zdc_geant4", [10**6])
+    with pytest.raises(WrongInput, match="convention"):
+        engine.columns("zdc_geant4", "nonsense")
+    with pytest.raises(NotFound, match="unknown data set"):
+        engine.columns("nope")
+
+
+def test_nearest_showers_come_with_their_distance(engine):
+    found = engine.nearest("zdc_geant4", Particle(px_gev=0.04), 6)
+    assert found["showers"].shape == (6, 44, 44)
+    assert (np.diff(found["distance"]) >= 0).all()
+    assert {"conditions", "pdg", "primary_id", "row", "split"} <= found.arrays.keys()
+
+
+def test_generated_showers_repeat_by_seed_and_say_what_they_are(engine, run):
+    request = GenerateRequest(run=run, particle=Particle(px_gev=0.04), n=3, seed=4, convention="o2")
+    made = engine.generate(request)
+    assert made["showers"].shape == (3, 44, 44)
+    assert made["showers"].dtype == np.float32
+    np.testing.assert_array_equal(made["showers"], engine.generate(request)["showers"])
+    np.testing.assert_allclose(made["channels"], zdc.channels(made["showers"], "zn", "o2"))
+    assert made["conditions"][0, 0] == 500
+    np.testing.assert_allclose(made["impact_mm"][0], 10 * zdc.impact_cm(made["conditions"][:1])[0], rtol=1e-5)
+    assert {"ms", "model", "data", "label", "convention", "seed", "ood", "warnings"} <= made.meta.keys()
+    assert 0 <= made.meta["ood"] <= 1
+
+
+def test_a_table_of_particles_gives_n_showers_each_in_its_order(engine, run):
+    rows = [Particle(energy_gev=e).conditions(939.565, 0) for e in (100.0, 1000.0)]
+    made = engine.generate(GenerateRequest(run=run, conditions=rows, n=2))
+    assert made["conditions"][:, 0].tolist() == [100, 100, 1000, 1000]
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"particle": Particle(energy_gev=0.1)}, "raise the energy"),
+        ({"particle": Particle(energy_gev=9000)}, "7000"),
+        ({"particle": Particle(pdg=99999999)}, "PDG"),
+        ({"particle": None}, "one of the two"),
+        ({"conditions": [[1.0] * 9]}, "one of the two"),
+        ({"particle": None, "conditions": [[1.0] * 8]}, "nine columns"),
+        ({"particle": None, "conditions": []}, "nine columns"),
+        ({"convention": "nonsense"}, "convention"),
+        ({"run": "nope"}, "no run"),
+        ({"run": "bundled:nope"}, "no bundled model"),
+        ({"step": 12345}, "no checkpoint at step"),
+    ],
+)
+def test_what_cannot_be_generated_is_refused_in_one_line(engine, run, change, match):
+    request = GenerateRequest(run=run, particle=Particle()).model_copy(update=change)
+    with pytest.raises(WrongInput, match=match) as caught:
+        engine.generate(request)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_strip_is_eight_validation_particles_at_fixed_noise(engine, run, trained):
+    first, again = engine.samples(run), engine.samples(run)
+    for name in ("simulated", "generated", "reconstructed"):
+        assert first[name].shape == (8, 44, 44)
+        np.testing.assert_array_equal(first[name], again[name])
+    early = engine.samples(run, 0)
+    np.testing.assert_array_equal(first["simulated"], early["simulated"])
+    assert not np.array_equal(first["generated"], early["generated"])
+    columns = engine.columns("zdc_geant4")
+    assert (columns["split"][first["row"]] == 1).all()
+    assert len(set(columns["primary_id"][first["row"]].tolist())) == 8
+
+
+def test_codes_decode_to_showers(engine, run):
+    codes = engine.encode(run, "zdc_geant4", [1, 2, 3])["latent"]
+    assert codes.shape == (3, 20)
+    assert engine.decode(run, codes.tolist())["showers"].shape == (3, 44, 44)
+    for bad in ([], [[1.0]], [[0.0] * 20, [0.0]]):
+        with pytest.raises(WrongInput):
+            engine.decode(run, bad)
+
+
+def test_metrics_come_with_error_floor_and_unit(engine, run):
+    report = engine.evaluate(EvaluateRequest(run=run, metrics=["mae", "wasserstein"]))
+    assert (report.showers, report.primaries, report.split) == (546, 182, "test")
+    assert set(report.metrics) == {"mae", "wasserstein"}
+    mae = report.metrics["mae"]
+    assert mae.unit == "photons"
+    assert mae.floor is not None
+    assert mae.value > mae.floor > 5
+    assert mae.error > 0
+    with pytest.raises(NotFound, match="unknown metric"):
+        engine.evaluate(EvaluateRequest(run=run, metrics=["nope"]))
+
+
+@pytest.mark.parametrize("format", ["npz", "parquet", "root", "csv"])
+def test_showers_export_as_files(engine, run, format):
+    data = engine.export(GenerateRequest(run=run, particle=Particle(), n=2), format)
+    start = {"npz": b"PK", "parquet": b"PAR1", "root": b"root", "csv": CONDITIONS[0].encode()}
+    assert data.startswith(start[format])
+
+
+def test_runs_and_history_are_the_run_s(engine, run):
+    (info,) = [r for r in engine.runs() if r.run_id == run]
+    assert info == engine.status(run)
+    assert info.config["epochs"] == SMALL["epochs"]
+    assert info.provenance["command"].startswith("showerscope train --data zdc_geant4 --model e2e_sae --set epochs=2")
+    history = engine.history(run)
+    assert history.last_step == info.steps
+    assert engine.history(run, history.last_step).series["loss/total"].step == []
+    with pytest.raises(NotFound):
+        engine.history("nope")
+
+
+@pytest.mark.parametrize(
+    ("spec", "match"),
+    [
+        (TrainSpec(model="nope"), "unknown model"),
+        (TrainSpec(data="nope"), "unknown data set"),
+        (TrainSpec(config={"nonsense": 1}), "no setting 'nonsense'"),
+        (TrainSpec(config={"epochs": 0}), "epochs = 0"),
+        (TrainSpec(config={"learning_rate": "fast"}), "learning_rate"),
+    ],
+)
+def test_a_training_that_makes_no_sense_is_refused_before_it_starts(engine, spec, match):
+    before = len(engine.runs())
+    with pytest.raises(WrongInput, match=match):
+        engine.submit(spec)
+    assert len(engine.runs()) == before
+
+
+def test_a_submitted_run_waits_in_the_queue_and_can_be_taken_out(engine):
+    run = engine.submit(TrainSpec(config=SMALL, name="mine"))
+    info = engine.status(run)
+    assert (info.state, info.queue_place, info.name, info.epochs) == ("queued", 1, "mine", SMALL["epochs"])
+    assert engine.history(run).series == {}
+    with pytest.raises(NotFound, match="no checkpoint yet"):
+        engine.samples(run)
+    with pytest.raises(WrongInput, match="only a running one"):
+        engine.pause(run)
+    engine.cancel(run)
+    assert engine.status(run).state == "cancelled"
+    engine.remove(run)
+    with pytest.raises(EngineError):
+        engine.status(run)
+
+
+def test_a_bundled_model_is_a_run_that_cannot_be_steered(trained, tmp_path):
+    service, run = trained
+    (tmp_path / "small.safetensors").write_bytes(service.store.weights(run).read_bytes())
+    service.bundle, before = tmp_path, service.bundle
+    try:
+        info = service.status("bundled:small")
+        assert (info.bundled, info.state, info.data, info.model) == (True, "finished", "zdc_geant4", "e2e_sae")
+        assert info in service.runs()
+        request = GenerateRequest(run="bundled:small", particle=Particle())
+        assert service.generate(request)["showers"].shape == (1, 44, 44)
+        assert service.history("bundled:small").series == {}
+        with pytest.raises(WrongInput, match="not trained here"):
+            service.cancel("bundled:small")
+        with pytest.raises(NotFound):
+            service.status("bundled:../small")
+    finally:
+        service.bundle = before
+
+
+def test_the_newest_snapshot_cut_off_by_a_kill_leaves_the_one_before_in_use(trained):
+    service, run = trained
+    path = service.store.weights(run)
+    data = path.read_bytes()
+    try:
+        path.write_bytes(data[:1000])
+        step = service.samples(run).meta["step"]
+        assert step == service.status(run).checkpoints[-2].step
+    finally:
+        path.write_bytes(data)
