@@ -251,7 +251,7 @@ def test_training_from_the_page_draws_its_loss_live(address: str, page: Page, co
         steps.add(points_on_curve(page))
     print(f"\nloss curve grew from {first} to {max(steps)} points in {len(steps)} ticks")
     assert max(steps) >= first + 5
-    assert page.locator(".st-key-loss_curves canvas").count() >= 1
+    expect(page.locator(".st-key-loss_curves canvas").first).to_be_visible(timeout=30_000)
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("cancelled", exact=False).first).to_be_visible(timeout=60_000)
     no_traceback(page)
@@ -293,7 +293,7 @@ def test_latent_page_draws_two_layers_and_a_lasso_opens_a_gallery(address: str, 
     began = time.monotonic()
     expect(page.get_by_text("Selection against the rest: n/N")).to_be_visible(timeout=30_000)
     print(f"\nlasso to gallery {1000 * (time.monotonic() - began):.0f} ms")
-    assert page.locator("#ss-gallery img").count() >= 1
+    expect(page.locator("#ss-gallery img").first).to_be_visible(timeout=30_000)
     no_traceback(page)
     assert complaints == []
 
