@@ -12,7 +12,7 @@ run: .venv/run.stamp
 # Fast tests first, so that a mistake shows at once; the browser's come last.
 test: .venv/dev.stamp
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest $(or $(ARGS),tests/test_architecture.py tests/engine tests/app tests/browser)
 
 bench: .venv/run.stamp
 	.venv/bin/showerscope bench $(NAME)
