@@ -1,13 +1,14 @@
 # run · test · bench · lint: each makes its own environment in .venv first; nothing else is needed but Python ≥ 3.11.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+HOST ?= 127.0.0.1
 PORT ?= 8501
 NAME ?= generate
 
 .PHONY: run test bench lint clean
 
 run: .venv/run.stamp
-	.venv/bin/showerscope up --port $(PORT)
+	.venv/bin/showerscope up --host $(HOST) --port $(PORT)
 
 # Fast tests first, so that a mistake shows at once; the browser's come last.
 test: .venv/dev.stamp
