@@ -20,4 +20,4 @@ EXPOSE 8501
 HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-c", \
     "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=3)"]
 # reachable from outside the container; publish the port on loopback only: docker run -p 127.0.0.1:8501:8501
-CMD ["make", "run", "HOST=0.0.0.0"]
+CMD ["make", "run", "BIND=0.0.0.0"]

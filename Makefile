@@ -1,14 +1,14 @@
 # run · test · bench · lint: each makes its own environment in .venv first; nothing else is needed but Python ≥ 3.11.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-HOST ?= 127.0.0.1
+BIND ?= 127.0.0.1
 PORT ?= 8501
-NAME ?= generate
+BENCH ?= generate
 
 .PHONY: run test bench lint clean
 
 run: .venv/run.stamp
-	.venv/bin/showerscope up --host $(HOST) --port $(PORT)
+	.venv/bin/showerscope up --host $(BIND) --port $(PORT)
 
 # Fast tests first, so that a mistake shows at once; the browser's come last.
 test: .venv/dev.stamp
@@ -16,7 +16,7 @@ test: .venv/dev.stamp
 	.venv/bin/pytest $(or $(ARGS),tests/test_architecture.py tests/engine tests/app tests/browser)
 
 bench: .venv/run.stamp
-	.venv/bin/showerscope bench $(NAME)
+	.venv/bin/showerscope bench $(BENCH)
 
 lint: .venv/dev.stamp
 	.venv/bin/ruff check --fix . && .venv/bin/ruff format . && .venv/bin/pyright
