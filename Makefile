@@ -10,10 +10,9 @@ BENCH ?= generate
 run: .venv/run.stamp
 	.venv/bin/showerscope up --host $(BIND) --port $(PORT)
 
-# Fast tests first, so that a mistake shows at once; the browser's come last.
 test: .venv/dev.stamp
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/pyright
-	.venv/bin/pytest $(or $(ARGS),tests/test_architecture.py tests/engine tests/app tests/browser)
+	.venv/bin/pytest $(ARGS)
 
 bench: .venv/run.stamp
 	.venv/bin/showerscope bench $(BENCH)
