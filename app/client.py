@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -17,14 +17,18 @@ from engine.schema import (
     EngineDown,
     EngineError,
     EvaluateRequest,
+    FileFormat,
     GenerateRequest,
     Health,
     History,
+    ImportReport,
     MapRequest,
     NotFound,
     Particle,
     Report,
     RunInfo,
+    Task,
+    TaskInfo,
     TrainSpec,
     WrongInput,
 )
@@ -34,6 +38,7 @@ Answer = TypeVar("Answer")
 TIMEOUT = httpx.Timeout(60.0, connect=2.0)
 LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=60.0)
 DATASETS, RUNS = TypeAdapter(list[DatasetInfo]), TypeAdapter(list[RunInfo])
+REPORTS = TypeAdapter(list[ImportReport])
 
 
 def engine_address() -> str:
@@ -82,7 +87,7 @@ def error_of(response: httpx.Response) -> EngineError:
         )
     if response.status_code == 404:
         return NotFound(sentence)
-    if response.status_code in (400, 403, 413, 422):
+    if response.status_code in (400, 403, 413, 422, 507):
         return WrongInput(sentence)
     return EngineError(sentence)
 
@@ -101,9 +106,10 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+    def _send(self, method: str, path: str, body: dict[str, Any] | None = None, **more: Any) -> httpx.Response:
+        headers = token_header(self._token)
         try:
-            response = self._http.request(method, self.address + path, json=body, headers=token_header(self._token))
+            response = self._http.request(method, self.address + path, json=body, headers=headers, **more)
         except httpx.TimeoutException as error:
             raise down(self.address, "it took too long to answer") from error
         except httpx.TransportError as error:
@@ -145,6 +151,30 @@ class Client:
 
     def nearest(self, data: str, particle: Particle, k: int = 8) -> Arrays:
         return self._arrays("nearest", data=data, particle=particle, k=k)
+
+    def save_rows(self, data: str, rows: list[int], format: FileFormat) -> bytes:
+        return self._call("save_rows", data=data, rows=rows, format=format).content
+
+    def imports(self) -> list[ImportReport]:
+        return self._ask(REPORTS, self._call("imports"))
+
+    def upload(self, file_name: str, content: bytes) -> str:
+        return self._ask(str, self._send("POST", "/v1/upload", params={"file_name": file_name}, content=content))
+
+    def remove_data(self, data: str) -> None:
+        self._call("remove_data", data=data)
+
+    def start_task(self, task: Task) -> TaskInfo:
+        return self._ask(TaskInfo, self._call("start_task", task=task))
+
+    def task(self, task_id: str) -> TaskInfo:
+        return self._ask(TaskInfo, self._call("task", task_id=task_id))
+
+    def cancel_task(self, task_id: str) -> None:
+        self._call("cancel_task", task_id=task_id)
+
+    def task_arrays(self, task_id: str) -> Arrays:
+        return self._arrays("task_arrays", task_id=task_id)
 
     def runs(self) -> list[RunInfo]:
         return self._ask(RUNS, self._call("runs"))
@@ -191,5 +221,5 @@ class Client:
     def evaluate(self, request: EvaluateRequest) -> Report:
         return self._ask(Report, self._call("evaluate", request=request))
 
-    def export(self, request: GenerateRequest, format: Literal["npz", "parquet", "root", "csv"]) -> bytes:
+    def export(self, request: GenerateRequest, format: FileFormat) -> bytes:
         return self._call("export", request=request, format=format).content

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from engine import data_commands
 from engine.schema import (
     EngineError,
     EvaluateRequest,
@@ -80,9 +81,10 @@ def train(args: argparse.Namespace) -> int:
 
 def generate(args: argparse.Namespace) -> int:
     from engine.export import files
+    from engine.export.writers import format_of
 
     out = Path(args.out)
-    files.format_of(out)
+    format_of(out)
     service = _service()
     rows = pdg = particle = None
     if args.conditions:
@@ -150,18 +152,6 @@ def runs(args: argparse.Namespace) -> int:
     return 0
 
 
-def data(args: argparse.Namespace) -> int:
-    from engine.datasets import base as datasets
-
-    found = [datasets.load(name).info() for name in datasets.names()]
-    lines = [
-        f"{i.name:14} {i.showers:>8} showers of {i.primaries} primaries, {i.shape[0]}×{i.shape[1]}  {i.label}"
-        for i in found
-    ]
-    _say(args.json, {"datasets": [info.model_dump(mode="json") for info in found]}, "\n".join(lines))
-    return 0
-
-
 # ----------------------------------------------------------------------------------------------------- small pieces
 def settings(pairs: Sequence[str], fields: Sequence[FormField]) -> dict[str, float | int | bool | str]:
     """`key=value` texts as values of the model's form. Raises `WrongInput` naming the one that does not fit."""
@@ -209,7 +199,7 @@ def _checked(kind: type[Any], values: dict[str, Any]) -> Any:
 def _service() -> Service:
     from engine.service import Service
 
-    return Service()
+    return Service(making=True)
 
 
 def _say(as_json: bool, result: dict[str, Any], text: str) -> None:
@@ -328,8 +318,7 @@ def parser() -> Parser:
     made.add_argument("action", nargs="?", choices=("list", "show", "resume", "rm"), default="list")
     made.add_argument("run_id", nargs="?", metavar="RUN")
 
-    made = command("data", data, "data sets")
-    made.add_argument("action", nargs="?", choices=("list",), default="list")
+    data_commands.add(command)
 
     made = commands.add_parser("bench", help="benchmarks, seeded", description="benchmarks, seeded")
     made.set_defaults(work=bench)

@@ -25,8 +25,13 @@ KILLED = "its process ended without a word (killed, or out of memory): resume go
 
 def write_text(path: Path, text: str) -> None:
     """Write beside and rename: a reader sees the old text or the new one."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """As `write_text`."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    beside.write_text(text, encoding="utf-8")
+    beside.write_bytes(data)
     beside.replace(path)
 
 

@@ -1,4 +1,5 @@
-"""The engine over HTTP: every method of `engine.schema.Engine` is `POST /v1/NAME` with its arguments as JSON.
+"""The engine over HTTP: every method of `engine.schema.Engine` is `POST /v1/NAME` with its arguments as JSON;
+`upload` takes the file itself as the body.
 
 Loopback only unless told otherwise; a bearer token, made at first start, stands before everything but `GET /health`.
 """
@@ -10,6 +11,7 @@ import inspect
 import logging
 import os
 import secrets
+import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -23,10 +25,12 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from engine.schema import Arrays, Engine, EngineError, NotFound, WrongInput
 from engine.service import NotAllowed, Service
+from engine.tasks import UPLOAD_BYTES
 
 logger = logging.getLogger("showerscope.server")
 
@@ -75,7 +79,7 @@ def methods() -> dict[str, Method]:
     """The wire contract, read from the protocol's signatures."""
     table = {}
     for name, function in vars(Engine).items():
-        if name.startswith("_") or not inspect.isfunction(function):
+        if name.startswith("_") or name == "upload" or not inspect.isfunction(function):
             continue
         hints = get_type_hints(function)
         answer = hints.pop("return")
@@ -111,6 +115,31 @@ def call(service: Service, method: Method, body: bytes) -> Response:
     return Response(TypeAdapter(method.answer).dump_json(answer), media_type="application/json")
 
 
+async def receive(service: Service, file_name: str, request: Request) -> Response:
+    """Write an upload to disk as it comes; one that is too large or breaks off leaves nothing."""
+    whole = False
+    try:
+        ticket, path = await run_in_threadpool(service.receive, file_name)
+        try:
+            with path.open("wb") as file:
+                async for piece in request.stream():
+                    if file.tell() + len(piece) > UPLOAD_BYTES:
+                        limit = UPLOAD_BYTES // 2**20
+                        return refuse(413, f"the file is larger than {limit} MB: use `showerscope data import FILE`")
+                    await run_in_threadpool(file.write, piece)
+            whole = True
+        finally:
+            if not whole:
+                shutil.rmtree(path.parent, ignore_errors=True)
+    except EngineError as error:
+        return refuse(status_of(error), str(error))
+    except ClientDisconnect:
+        return refuse(400, "the upload broke off")
+    except OSError as error:
+        return refuse(507, f"the file cannot be kept ({error.strerror}): free space in {service.home}")
+    return JSONResponse(ticket)
+
+
 def sentence(error: ValidationError) -> str:
     """The first thing that does not fit, in words."""
     first = error.errors(include_url=False, include_context=False)[0]
@@ -143,19 +172,30 @@ def make_app(service: Service, key: str, names: set[str] | None = None) -> FastA
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         return names is not None and name not in names
 
+    def not_ours(request: Request) -> Response | None:
+        if stranger(request):
+            return refuse(421, "this address is not served here")
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {key}".encode()):
+            return refuse(401, "the token is missing or wrong: it stands in $SHOWERSCOPE_HOME/token")
+        return None
+
     @app.get("/health")
     async def health(request: Request) -> Response:
         if stranger(request):
             return refuse(421, "this address is not served here")
         return Response(service.health().model_dump_json(), media_type="application/json")
 
+    @app.post("/v1/upload")
+    async def upload(file_name: str, request: Request) -> Response:
+        if words := not_ours(request):
+            return words
+        return await receive(service, file_name, request)
+
     @app.post("/v1/{name}")
     async def method(name: str, request: Request) -> Response:
-        if stranger(request):
-            return refuse(421, "this address is not served here")
-        given = request.headers.get("authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {key}".encode()):
-            return refuse(401, "the token is missing or wrong: it stands in $SHOWERSCOPE_HOME/token")
+        if words := not_ours(request):
+            return words
         if name not in methods():
             return refuse(404, f"the engine has no method {name!r}: there are {', '.join(methods())}")
         body = b""

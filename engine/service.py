@@ -7,31 +7,32 @@ import platform
 import resource
 import threading
 import time
-from collections.abc import Callable
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine import zdc
-from engine.conditions import Nearness, conditions_of, requested
-from engine.datasets import base as datasets
+from engine.conditions import requested
 from engine.datasets.base import Dataset
 from engine.job import ACTIVE
 from engine.jobs import Jobs
-from engine.runs import BUNDLED, Store, command_of, home, read_bundled
+from engine.once import Once
+from engine.runs import BUNDLED, Store, command_of, read_bundled
 from engine.schema import (
     Arrays,
     Catalogue,
     Checkpoint,
     DatasetInfo,
     EvaluateRequest,
+    FileFormat,
     GenerateRequest,
     Health,
     History,
+    ImportReport,
     MapRequest,
     NotFound,
     Particle,
@@ -39,20 +40,22 @@ from engine.schema import (
     Report,
     RunInfo,
     Series,
+    Task,
+    TaskInfo,
     TrainSpec,
     WrongInput,
 )
+from engine.shelf import MOST_PICTURES, Shelf, row_numbers
+from engine.tasks import Tasks
+from engine.work import demands, geant4
 
 if TYPE_CHECKING:  # torch takes seconds to import: what needs it imports it at first use
     from engine.host import Held, Host
     from engine.latent import Maps
 
-T = TypeVar("T")
-
 ASSETS = Path(__file__).parents[1] / "assets"
 PARTICLES = (2112, 22, -2112, 130, 2212, 3122)
 MOST_SHOWERS = 1_000_000
-MOST_PICTURES = 5000
 REPLICAS = 3
 """Showers generated for each test primary."""
 STRIP = 8
@@ -67,15 +70,16 @@ class NotAllowed(WrongInput):
 class Service:
     """The engine of one home. Safe to use from several threads."""
 
-    def __init__(self, training_allowed: bool = True, models: Path = ASSETS / "models", at_once: int = 1) -> None:
-        self.home = home()
+    def __init__(
+        self, training_allowed: bool = True, models: Path = ASSETS / "models", at_once: int = 1, making: bool = False
+    ) -> None:
+        self.shelf = Shelf(making)
+        self.home = self.shelf.home
         self.training_allowed = training_allowed
         self.bundle = models
         self.store = Store(self.home)
         self.jobs = Jobs(self.home, self.store, at_once)
-        self._making = threading.Lock()
-        self._locks: dict[object, threading.RLock] = {}
-        self._once: dict[object, object] = {}
+        self.once = Once()
         self._histories: dict[str, tuple[object, float, History]] = {}
 
     def start(self) -> None:
@@ -86,38 +90,34 @@ class Service:
 
     def _warm(self) -> None:
         self.catalogue()
-        for info in self.datasets():
-            self._nearness(info.name)
+        self.datasets()
+        for name in {info.data for info in self.runs() if info.bundled}:
+            self.shelf.nearness(name)
         if self.training_allowed:
             self.store.experiment  # noqa: B018 - imports MLflow
 
     def close(self) -> None:
         """End trainings with a checkpoint, to be resumed, and helper processes."""
         self.jobs.close()
-        if "maps" in self.__dict__:
-            self.maps.close()
-
-    def _cached(self, key: object, make: Callable[[], T]) -> T:
-        """Made once; asking for what is there never waits for what is being made."""
-        if key not in self._once:
-            with self._making:
-                lock = self._locks.setdefault(key, threading.RLock())
-            with lock:
-                if key not in self._once:
-                    self._once[key] = make()
-        return self._once[key]  # pyright: ignore[reportReturnType]
+        for name in ("maps", "tasks"):
+            if name in self.__dict__:
+                getattr(self, name).close()
 
     @property
     def host(self) -> Host:
         from engine.host import Host
 
-        return self._cached("host", Host)
+        return self.once.get("host", Host)
 
     @cached_property
     def maps(self) -> Maps:
         from engine.latent import Maps
 
         return Maps(self.home / "maps", self._keep_map)
+
+    @cached_property
+    def tasks(self) -> Tasks:
+        return Tasks(self.home)
 
     # ------------------------------------------------------------------------------------------------------- facts
     def health(self) -> Health:
@@ -137,7 +137,7 @@ class Service:
         )
 
     def catalogue(self) -> Catalogue:
-        return self._cached("catalogue", self._catalogue)
+        return self.once.get("catalogue", self._catalogue)
 
     def _catalogue(self) -> Catalogue:
         from engine.metrics import base as metrics
@@ -152,52 +152,58 @@ class Service:
             detectors=[zdc.info(detector) for detector in zdc.DETECTORS.values()],
             particles=[zdc.particle(pdg) for pdg in dict.fromkeys((*PARTICLES, *seen)) if pdg],
             published=[PublishedRow(**row, source=published["source"]) for row in published["rows"]],
+            geant4=geant4(),
             versions={"python": platform.python_version(), **{name: version(name) for name in packages}},
         )
 
+    # -------------------------------------------------------------------------------------------------------- data
     def datasets(self) -> list[DatasetInfo]:
-        return [self._cached(("info", name), self._data(name).info) for name in datasets.names()]
+        return self.shelf.infos()
 
     def columns(self, data: str, convention: str = "paper") -> Arrays:
-        def make() -> Arrays:
-            d = self._data(data)
-            return Arrays(
-                {
-                    "conditions": d.conditions,
-                    "pdg": d.pdg,
-                    "primary_id": d.primary_id,
-                    "replica": d.replica,
-                    "split": d.split,
-                    "photon_sum": d.photon_sum,
-                    "channels": d.channels(convention).astype(np.float32),
-                    "impact_mm": (10 * d.impact_cm).astype(np.float32),
-                    "largest_pixel": d.showers.max(axis=(1, 2)).astype(np.int64),
-                },
-                {"data": d.name, "label": d.label, "convention": convention},
-            )
-
-        return self._cached(("columns", data, convention), make)
+        return self.shelf.columns(data, convention)
 
     def showers(self, data: str, rows: list[int]) -> Arrays:
-        d = self._data(data)
-        index = _rows(d, rows)
-        arrays = {"conditions": d.conditions[index], "pdg": d.pdg[index], "row": index}
-        return Arrays({"showers": d.showers[index].astype(np.float32), **arrays}, {"label": d.label})
+        return self.shelf.showers(data, rows)
 
     def nearest(self, data: str, particle: Particle, k: int = 8) -> Arrays:
-        d = self._data(data)
-        if not 1 <= k <= MOST_PICTURES:
-            raise WrongInput(f"k = {k}: ask for 1 to {MOST_PICTURES} showers")
-        index, distance = self._nearness(data).nearest(conditions_of(particle), k)
-        found = self.showers(data, index.tolist())
-        more = {"primary_id": d.primary_id[index], "replica": d.replica[index], "split": d.split[index]}
-        return Arrays({**found.arrays, **more, "distance": distance.astype(np.float32)}, found.meta)
+        return self.shelf.nearest(data, particle, k)
 
-    def _data(self, name: str) -> Dataset:
-        return self._cached(("data", name), lambda: datasets.load(name))
+    def save_rows(self, data: str, rows: list[int], format: FileFormat) -> bytes:
+        return self.shelf.save_rows(data, rows, format)
 
-    def _nearness(self, name: str) -> Nearness:
-        return self._cached(("nearness", name), lambda: Nearness(self._data(name)))
+    def imports(self) -> list[ImportReport]:
+        return self.shelf.imports()
+
+    def upload(self, file_name: str, content: bytes) -> str:
+        ticket, path = self.receive(file_name)
+        path.write_bytes(content)
+        return ticket
+
+    def receive(self, file_name: str) -> tuple[str, Path]:
+        """A ticket for an upload, and where its bytes go."""
+        self._allow()
+        return self.tasks.upload(file_name)
+
+    def remove_data(self, data: str) -> None:
+        self._allow()
+        self.shelf.remove(data)
+
+    # ------------------------------------------------------------------------------------------------------- tasks
+    def start_task(self, task: Task) -> TaskInfo:
+        if task.kind in ("prepare", "import"):
+            self._allow()
+        stamp, again = demands(task, self.home)
+        return self.tasks.start(task, stamp, again)
+
+    def task(self, task_id: str) -> TaskInfo:
+        return self.tasks.info(task_id)
+
+    def cancel_task(self, task_id: str) -> None:
+        self.tasks.cancel(task_id)
+
+    def task_arrays(self, task_id: str) -> Arrays:
+        return self.tasks.arrays(task_id)
 
     # -------------------------------------------------------------------------------------------------------- runs
     def runs(self) -> list[RunInfo]:
@@ -223,7 +229,7 @@ class Service:
             return found[0]
 
     def _bundled(self, path: Path) -> RunInfo:
-        return self._cached(("bundled", path, path.stat().st_mtime_ns), lambda: read_bundled(path))
+        return self.once.get(("bundled", path, path.stat().st_mtime_ns), lambda: read_bundled(path))
 
     def submit(self, spec: TrainSpec) -> str:
         return self.prepare(spec).run_id
@@ -235,7 +241,7 @@ class Service:
         self._allow()
         kind = models.get(spec.model)
         config = models.configure(kind, spec.config)
-        label = self._data(spec.data).label
+        label = self.shelf.data(spec.data).label
         info = RunInfo(
             run_id="",
             name=spec.name or f"{spec.model} {spec.data} seed {spec.seed}",
@@ -316,7 +322,7 @@ class Service:
         if info.bundled:
             return self.host.load(self.bundle / f"{run.removeprefix(BUNDLED)}.safetensors"), info, checkpoint
         try:
-            path = self._cached(("weights", run, checkpoint.step), lambda: self.store.weights(run, checkpoint.step))
+            path = self.once.get(("weights", run, checkpoint.step), lambda: self.store.weights(run, checkpoint.step))
             return self.host.load(path), info, checkpoint
         except (NotFound, WrongInput):
             if step is not None:
@@ -328,7 +334,7 @@ class Service:
     def generate(self, request: GenerateRequest) -> Arrays:
         conditions = requested(request)
         held, info, checkpoint = self._model(request.run, request.step)
-        data, nearness = self._data(info.data), self._nearness(info.data)
+        data, nearness = self.shelf.data(info.data), self.shelf.nearness(info.data)
         begin = time.perf_counter()  # what the first request loads is no part of a shower's time
         if len(conditions) * request.n > MOST_SHOWERS:
             raise WrongInput(f"{len(conditions)} rows × {request.n} showers: at most {MOST_SHOWERS} at once")
@@ -357,7 +363,7 @@ class Service:
 
     def samples(self, run: str, step: int | None = None) -> Arrays:
         held, info, checkpoint = self._model(run, step)
-        data = self._data(info.data)
+        data = self.shelf.data(info.data)
         rows = strip(data)
         showers, conditions = data.showers[rows].astype(np.float32), data.conditions[rows]
         arrays = {
@@ -374,8 +380,8 @@ class Service:
 
     def encode(self, run: str, data: str, rows: list[int], step: int | None = None) -> Arrays:
         held, _, checkpoint = self._model(run, step)
-        d = self._data(data)
-        index = _rows(d, rows)
+        d = self.shelf.data(data)
+        index = row_numbers(d, rows)
         if d.showers.shape[1:] != held.model.shape:
             raise WrongInput(f"{run} is of showers {held.model.shape}, those of {data} are {d.showers.shape[1:]}")
         codes = self.host.encode(held.model, d.showers[index], d.conditions[index])
@@ -383,7 +389,7 @@ class Service:
 
     def decode(self, run: str, latent: list[list[float]], step: int | None = None) -> Arrays:
         held, info, checkpoint = self._model(run, step)
-        data = self._data(info.data)
+        data = self.shelf.data(info.data)
         middle = np.median(data.conditions[data.rows("train")], axis=0)[None]
         width = self.host.prior(held.model, middle, 0).shape[1]
         codes = np.asarray(latent, dtype=np.float32) if len({len(code) for code in latent}) == 1 else np.zeros((0, 0))
@@ -394,7 +400,7 @@ class Service:
 
     def map(self, request: MapRequest) -> Arrays:
         held, info, checkpoint = self._model(request.run, request.step)
-        data = self._data(info.data)
+        data = self.shelf.data(info.data)
 
         from engine.latent import map_rows
 
@@ -429,7 +435,7 @@ class Service:
 
         begin = time.perf_counter()
         held, info, _ = self._model(request.run, None)
-        data = self._data(request.data or info.data)
+        data = self.shelf.data(request.data or info.data)
         for name in request.metrics or []:
             metrics.get(name)
         rows = data.rows(request.split)
@@ -452,7 +458,7 @@ class Service:
             seconds=time.perf_counter() - begin,
         )
 
-    def export(self, request: GenerateRequest, format: Literal["npz", "parquet", "root", "csv"]) -> bytes:
+    def export(self, request: GenerateRequest, format: FileFormat) -> bytes:
         from engine.export import files
 
         pdg = np.array([request.particle.pdg]) if request.particle else None
@@ -468,14 +474,6 @@ def strip(data: Dataset) -> NDArray[np.int64]:
     rows = rows[np.unique(data.primary_id[rows], return_index=True)[1]]
     rows = rows[np.argsort(data.photon_sum[rows], kind="stable")]
     return rows[np.linspace(0.1 * len(rows), 0.98 * len(rows) - 1, min(STRIP, len(rows))).astype(int)]
-
-
-def _rows(data: Dataset, rows: list[int]) -> NDArray[np.int64]:
-    if not 1 <= len(rows) <= MOST_PICTURES:
-        raise WrongInput(f"{len(rows)} rows: ask for 1 to {MOST_PICTURES} showers")
-    if min(rows) < 0 or max(rows) >= len(data.showers):
-        raise WrongInput(f"rows run from 0 to {len(data.showers) - 1} in {data.name}")
-    return np.asarray(rows, dtype=np.int64)
 
 
 def _after(series: Series, since: int) -> Series:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from engine.datasets import base as datasets
+from engine import sets
 from engine.job import Job
 from engine.models import base as models
 from engine.runs import Recorder, Store, weights_name
@@ -61,7 +61,7 @@ class Work:
         todo = self.job.read()
         spec = TrainSpec(**todo["spec"])
         torch.set_num_threads(todo["threads"])
-        data = datasets.load(spec.data)
+        data = sets.load(spec.data, self.store.home)
         self.label = data.label
         self.training = Training(spec.model, spec.config, data, spec.seed, todo["device"])
         self.restore()

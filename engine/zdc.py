@@ -71,7 +71,7 @@ def channels(showers: ArrayLike, detector: str, convention: str = "paper") -> ND
     if images.shape[1:] != index.shape:
         raise WrongInput(f"images of shape {images.shape[1:]} do not fit {detector} with its {index.shape} fibres")
     membership = np.eye(5, dtype=np.float32)[index.ravel()]
-    flat = images.reshape(len(images), -1)
+    flat = images.reshape(len(images), index.size)
     sums = np.empty((len(images), 5))
     # float32 holds whole photon counts exactly below 2^24; blocks keep the converted copy small
     for start in range(0, len(images), 4096):

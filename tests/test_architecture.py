@@ -10,11 +10,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ENGINE_LAYERS = [
     {"cli", "bench"},
-    {"up"},
+    {"up", "data_commands"},
     {"server"},
     {"service"},
-    {"jobs", "job", "trainer", "host", "runs", "latent", "conditions", "export"},
-    {"train", "imports", "validation"},
+    {"jobs", "job", "trainer", "host", "runs", "latent", "conditions", "export", "tasks", "work", "shelf"},
+    {"train", "sets", "once", "imports", "validation"},
     {"models", "datasets", "metrics", "geant4"},
     {"nets", "losses", "zdc", "showers"},
     {"schema"},

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,8 +114,27 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(engine.datasets.__path__) if m.name != "base")
 
 
-def load(name: str) -> Dataset:
-    """The data set of this name. Raises `NotFound` with the names there are."""
+def load(name: str, progress: Callable[[int, int], None] | None = None) -> Dataset:
+    """The data set of this name; one that is made on first use is made now, unless it is there.
+
+    progress: called with showers done and in total. Raises `NotFound` with the names there are.
+    """
+    module = _module(name)
+    return module.load(progress) if hasattr(module, "ready") else module.load()
+
+
+def ready(name: str) -> bool:
+    """Whether `load` answers at once. A set that is made on first use has `ready()` in its module."""
+    module = _module(name)
+    return module.ready() if hasattr(module, "ready") else True
+
+
+def describe(name: str) -> DatasetInfo:
+    """What is known of a set that is not ready: its module's `describe()`."""
+    return _module(name).describe()
+
+
+def _module(name: str) -> Any:
     if name not in names():
         raise NotFound(f"unknown data set {name!r}: there are {', '.join(names())}")
-    return importlib.import_module(f"engine.datasets.{name}").load()
+    return importlib.import_module(f"engine.datasets.{name}")

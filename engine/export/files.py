@@ -1,4 +1,4 @@
-"""Showers as files (npz, parquet, ROOT; csv without pictures), and tables of conditions read from files.
+"""Generated showers as files, and tables of conditions read from files.
 
 Columns, order and units are those of `engine.schema.CONDITIONS`; DESIGN "Files" says what other programs may rely on.
 """
@@ -6,45 +6,31 @@ Columns, order and units are those of `engine.schema.CONDITIONS`; DESIGN "Files"
 from __future__ import annotations
 
 import csv
-import io
-import json
-import os
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine import zdc
-from engine.schema import CONDITIONS, UNITS, Arrays, WrongInput
+from engine.export.writers import writing
+from engine.schema import CONDITIONS, Arrays, WrongInput
 
-FORMATS = ("npz", "parquet", "root", "csv")
 BROKEN_ZIP = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, KeyError)
 """What numpy raises on a file that is cut off, of another kind, or pickled."""
 MOST_ROWS = 1_000_000
 
 
-def format_of(path: Path) -> str:
-    """The format that a file name asks for. Raises `WrongInput` with those there are."""
-    name = path.suffix.lower().removeprefix(".")
-    if name not in FORMATS:
-        raise WrongInput(f"{path}: unknown ending {path.suffix!r}: choose one of .{', .'.join(FORMATS)}")
-    return name
-
-
 def pack(made: Arrays, format: str) -> bytes:
     """Generated showers (`Engine.generate`'s answer) as the bytes of a file. Raises `WrongInput` for a format that
     there is not."""
-    packers: dict[str, Callable[[Arrays], bytes]] = {
-        "npz": _npz, "parquet": _parquet, "root": _root, "csv": _csv
-    }  # fmt: skip
-    if format not in packers:
-        raise WrongInput(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
-    return packers[format](made)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"showers.{format}"
+        write(path, made)
+        return path.read_bytes()
 
 
 def label(made: Arrays, n: int, pdg: NDArray[np.int64] | None = None) -> Arrays:
@@ -58,76 +44,9 @@ def label(made: Arrays, n: int, pdg: NDArray[np.int64] | None = None) -> Arrays:
 
 
 def write(path: Path, made: Arrays) -> None:
-    """Write `pack` beside and rename. Raises `WrongInput` where nothing can be written."""
-    data = pack(made, format_of(path))
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(file.name, 0o666 & ~mask)  # the temporary file is for nobody else's eyes, the result is
-        os.replace(file.name, path)
-    except OSError as error:
-        raise WrongInput(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def _table(made: Arrays) -> dict[str, NDArray]:
-    """All but the pictures, a column each."""
-    columns: dict[str, NDArray] = {name: made["conditions"][:, i] for i, name in enumerate(CONDITIONS)}
-    columns |= {name: made[name] for name in ("pdg", "primary_id", "replica") if name in made}
-    columns |= {f"channel_{i + 1}": column for i, column in enumerate(made["channels"].T)} if "channels" in made else {}
-    columns["photon_sum"] = made["showers"].sum(axis=(1, 2), dtype=np.float64)
-    return {name: np.ascontiguousarray(values) for name, values in columns.items()}
-
-
-def _npz(made: Arrays) -> bytes:
-    file = io.BytesIO()
-    optional: dict[str, Any] = {
-        name: made[name] for name in ("pdg", "primary_id", "replica", "channels", "impact_mm") if name in made
-    }
-    np.savez_compressed(
-        file, showers=made["showers"], conditions=made["conditions"], columns=np.array(CONDITIONS),
-        units=np.array(UNITS), meta=np.array(json.dumps(made.meta)), **optional,
-    )  # fmt: skip
-    return file.getvalue()
-
-
-def _parquet(made: Arrays) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    showers = made["showers"]
-    pixels = pa.FixedSizeListArray.from_arrays(pa.array(showers.reshape(-1)), showers[0].size)
-    table = pa.table({"showers": pixels, **{name: pa.array(values) for name, values in _table(made).items()}})
-    said = {"shape": list(showers.shape[1:]), "energy_unit": "GeV", "mass_unit": "MeV"}
-    metadata = {"showerscope": json.dumps(said), "showerscope.meta": json.dumps(made.meta)}
-    file = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd", row_group_size=5000)
-    return file.getvalue()
-
-
-def _root(made: Arrays) -> bytes:
-    """A TTree `showers`: branch `showers[44][44]`, a branch a column; TObjString `meta` beside it."""
-    import uproot
-
-    with tempfile.TemporaryDirectory() as folder:  # uproot seeks while it writes
-        path = Path(folder) / "showers.root"
-        with uproot.recreate(path) as file:
-            file["meta"] = json.dumps(made.meta)
-            columns = _table(made)
-            kinds: dict[str, Any] = {name: values.dtype for name, values in columns.items()}
-            tree = file.mktree("showers", {"showers": (np.float32, made["showers"].shape[1:]), **kinds})
-            tree.extend({"showers": np.ascontiguousarray(made["showers"], np.float32), **columns})
-        return path.read_bytes()
-
-
-def _csv(made: Arrays) -> bytes:
-    columns = _table(made)
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows(zip(*(values.tolist() for values in columns.values()), strict=True))
-    return text.getvalue().encode()
+    """A file of these showers, of the format that its name says. Raises `WrongInput` where nothing can be written."""
+    with writing(path, len(made["showers"]), made.meta) as file:
+        file.add(made)
 
 
 # ------------------------------------------------------------------------------------------------------- conditions

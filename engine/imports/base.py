@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import engine.imports
-from engine.schema import WrongInput
+from engine.schema import Facts, WrongInput
 
 BLOCK_ROWS = 2048
 """Showers read at once: 2048 × 1936 fibres × 8 bytes = 32 MB."""
@@ -29,96 +27,6 @@ SMALL_BYTES = 64 * 2**20
 """Below this a declared size can do no harm, whatever its compression."""
 SHOWERS = ("showers", "shower", "responses", "response", "images", "image", "photons")
 """Names under which pictures are found."""
-
-
-class Facts(BaseModel):
-    """What a file may declare about itself, and what a user may override; None: find out."""
-
-    model_config = ConfigDict(extra="forbid")
-    detector: Literal["zn", "zp"] | None = None
-    axes: Literal["x-first", "y-first", "auto"] | None = None
-    """Order of a picture's axes. None refuses swapped axes with a word, `auto` turns them by the evidence."""
-    energy_unit: Literal["GeV", "MeV"] | None = None
-    """Of energy and momenta."""
-    mass_unit: Literal["GeV", "MeV"] | None = None
-    charge_unit: Literal["e", "e/3"] | None = None
-    photons: Literal["whole", "log1p", "round"] | None = None
-    """Whole photons, log(1 + photons), or expectations to be rounded."""
-    columns: list[str] | None = None
-    """Names of a table's columns that has none."""
-
-
-class Overrides(Facts):
-    """What the user says about an import."""
-
-    skip_bad_rows: bool = False
-    """Leave refused rows out and list them, instead of refusing the file."""
-    title: str = Field(default="", max_length=120)
-
-    @classmethod
-    def of(cls, given: Overrides | Mapping[str, Any] | None) -> Overrides:
-        """Overrides from what a command line or a form sends. Raises `WrongInput` naming the field at fault."""
-        if isinstance(given, Overrides):
-            return given
-        try:
-            return cls.model_validate(dict(given or {}))
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            known = ", ".join(cls.model_fields)
-            raise WrongInput(f"import option {name!r}: {first['msg'].lower()} (options: {known})") from error
-
-
-class Finding(BaseModel):
-    """Something the import had to find out: what, why, and how to say otherwise."""
-
-    value: str
-    why: str
-    override: str = ""
-
-
-class RefusedRow(BaseModel):
-    row: int
-    """Counted from 1, as the file has them."""
-    reason: str
-
-
-class ImportReport(BaseModel):
-    """What an import found and did; kept in the manifest of the imported set."""
-
-    name: str
-    kind: Literal["showers", "channels", "particles"]
-    format: str
-    files: list[str]
-    rows_read: int
-    rows_kept: int
-    primaries: int = 0
-    findings: dict[str, Finding] = {}
-    """detector, axes, energy_unit, mass_unit, charge_unit, photons, truncated, pdg, primary_id, convention."""
-    duplicates: int = 0
-    """Showers that repeat an earlier one of the same primary photon by photon; they are kept."""
-    duplicate_rows: list[int] = []
-    """The first hundred of them, counted from 1."""
-    refused: list[RefusedRow] = []
-    """The first thousand."""
-    refused_total: int = 0
-    warnings: list[str] = []
-    photons_per_shower: dict[str, float] = {}
-    """min, q1, median, q3, max [photons] and the share of empty showers, after import."""
-    bytes_written: int = 0
-    seconds: float = 0.0
-
-    def lines(self) -> list[str]:
-        """The report as a terminal shows it."""
-        left_out = f", {self.refused_total} refused" if self.refused_total else ""
-        said = [f"{self.name}: {self.rows_kept} of {self.rows_read} rows{left_out}, {self.primaries} primaries"]
-        for key, found in self.findings.items():
-            override = f" [{found.override}]" if found.override else ""
-            said.append(f"{key.replace('_', ' ')}: {found.value}, {found.why}{override}")
-        if self.duplicates:
-            said.append(f"duplicates: {self.duplicates}, first at row {self.duplicate_rows[0]}")
-        said += [f"row {r.row} refused: {r.reason}" for r in self.refused[:20]]
-        return said + [f"warning: {w}" for w in self.warnings]
 
 
 @dataclass(frozen=True)

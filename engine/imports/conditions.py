@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import zdc
-from engine.imports.base import Facts, Finding, Table
-from engine.schema import CONDITIONS, WrongInput
+from engine.imports.base import Table
+from engine.schema import CONDITIONS, Facts, Finding, WrongInput
 from engine.zdc import CHARGE, ENERGY, MASS, PX, PZ, VZ
 
 BEAM_GEV = 7000.0

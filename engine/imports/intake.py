@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from engine import zdc
 from engine.imports import base, conditions, pictures, store
-from engine.imports.base import Facts, Finding, ImportReport, Overrides, Part, RefusedRow, Table
-from engine.schema import WrongInput
+from engine.imports.base import Part, Table
+from engine.schema import Facts, Finding, ImportReport, Overrides, RefusedRow, WrongInput
 
 KEPT_REFUSALS = 1000
 SIBLINGS = (("responses", "particles"), ("data_", "data_cond_"))

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import zdc
-from engine.imports.base import Facts, Finding, Images
-from engine.schema import WrongInput
+from engine.imports.base import Images
+from engine.schema import Facts, Finding, WrongInput
 
 TURN = "axes=x-first or y-first; axes=auto turns swapped ones"
 LARGEST = 65_535

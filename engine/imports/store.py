@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from engine.datasets import base as datasets
-from engine.imports.base import ImportReport
-from engine.schema import NotFound, WrongInput
+from engine.schema import ImportReport, NotFound, WrongInput
 
 VERSION = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -131,13 +130,31 @@ def _array(folder: Path, name: str, rows: int) -> NDArray:
     return array
 
 
+def sweep(home: Path) -> None:
+    """Delete what killed imports left behind."""
+    for folder in home.glob("data/.*"):
+        found = re.fullmatch(r"\..+-(\d+)-[a-z0-9_]+", folder.name)
+        if found and not _lives(int(found[1])):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
     """A folder beside the final one, gone at the end unless it was renamed."""
     data = folder.parent
     fresh = not data.exists()
     data.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=data))
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-{os.getpid()}-", dir=data))
     try:
         scratch.chmod(0o755)
         yield scratch

@@ -1,6 +1,8 @@
 """Fixtures of the engine's tests: homes with an empty run store, a service, small trainings."""
 
+import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +22,14 @@ SMALL = {"epochs": 2, "batch": 200, "width": 4, "hidden": 32, "spots": 4, "blur"
 """A training of seconds."""
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(os.environ["SHOWERSCOPE_HOME"], ignore_errors=True)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    # whatever asks for it gets a small parametrised set, in a home of the session
+    os.environ["SHOWERSCOPE_FAST_SHOWERS"] = "300"
+    os.environ["SHOWERSCOPE_HOME"] = tempfile.mkdtemp(prefix="showerscope-tests-")
     # MLflow 3.17 on SQLAlchemy 2.1
     config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")
 

@@ -112,10 +112,6 @@ def test_evaluate_prints_values_with_error_unit_and_floor(here, capsys):
     assert "floor" in capsys.readouterr().out
 
 
-def test_data_list_names_the_sets(capsys):
-    assert "zdc_geant4" in [d["name"] for d in run_json(capsys, "data", "list")["datasets"]]
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -132,6 +128,19 @@ def test_data_list_names_the_sets(capsys):
         ["evaluate", "--run", "nope"],
         ["runs", "show"],
         ["runs", "resume", "nope"],
+        ["data", "check", "nope"],
+        ["data", "check", "zdc_geant4"],
+        ["data", "import", "nope.npz", "--name", "a"],
+        ["data", "import", "nope.npz", "--name", "Not A Name"],
+        ["data", "import", "nope.npz", "--name", "a", "--set", "detector=ze"],
+        ["data", "import", "nope.npz", "--name", "a", "--set", "detector"],
+        ["data", "export", "zdc_geant4", "--out", "a.exe"],
+        ["data", "export", "nope", "--out", "a.npz"],
+        ["data", "rm", "zdc_geant4"],
+        ["data", "rm", "nope"],
+        ["data", "simulate", "--energy", "-1"],
+        ["data", "simulate", "--energy", "nan"],
+        ["data", "nonsense"],
         ["nonsense"],
         ["generate"],
         [],

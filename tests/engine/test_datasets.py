@@ -10,7 +10,7 @@ from engine.datasets import base as datasets
 from engine.schema import CONDITIONS, NotFound, WrongInput
 
 
-@pytest.fixture(params=datasets.names())
+@pytest.fixture(params=datasets.names(), scope="module")
 def data(request):
     return datasets.load(request.param)
 
@@ -40,8 +40,21 @@ def test_info_counts_what_the_arrays_hold(data):
     assert info.provenance
 
 
+@pytest.mark.parametrize("name", datasets.names())
+def test_a_set_is_ready_once_loaded_or_says_before_what_it_will_be(name, tmp_path, monkeypatch):
+    data = datasets.load(name)
+    assert datasets.ready(name)
+    monkeypatch.setenv("SHOWERSCOPE_HOME", str(tmp_path))
+    if not datasets.ready(name):
+        promised, found = datasets.describe(name), data.info()
+        assert (promised.ready, found.ready) == (False, True)
+        for field in ("name", "title", "label", "detector", "shape", "showers", "primaries"):
+            assert getattr(promised, field) == getattr(found, field)
+        assert set(found.pdg) <= set(promised.pdg)
+
+
 def test_unknown_names_are_refused_with_those_there_are():
-    with pytest.raises(NotFound, match="there are zdc_geant4"):
+    with pytest.raises(NotFound, match=r"there are .*zdc_geant4"):
         datasets.load("../../etc/passwd")
     with pytest.raises(WrongInput, match="train, validation, test"):
         datasets.load("zdc_geant4").rows("all")

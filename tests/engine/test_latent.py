@@ -64,7 +64,7 @@ def test_a_map_is_drawn_at_once_refined_in_the_background_and_kept(trained):
     assert done["layer"].tolist() == [0] * 60 + [1] * 60
     assert (done["row"][:60] == done["row"][60:]).all()
     assert done["latent"].shape == (120, 20)
-    data = service._data("zdc_geant4")
+    data = service.shelf.data("zdc_geant4")
     assert (data.split[done["row"]] == 1).all()
     assert done.meta["step"] == steps[-2]
     later = request.model_copy(update={"step": steps[-1]})

@@ -32,8 +32,8 @@ def wire(trained) -> Iterator[httpx.Client]:
 
 def test_every_method_of_the_engine_is_on_the_wire_and_nothing_else():
     wanted = {name for name in vars(Engine) if not name.startswith("_")}
-    assert set(methods()) == wanted
-    assert len(wanted) == 22
+    assert set(methods()) | {"upload"} == wanted  # whose body is the file
+    assert len(wanted) == 30
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "secret"}])
@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_refused_with_a_sentence(wire, path, body, status):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.sampled_from(sorted(set(methods()) - {"submit", "map", "remove", "cancel", "resume", "evaluate"})),
+    st.sampled_from(sorted(set(methods()) - {"submit", "map", "remove", "cancel", "resume", "evaluate", "start_task"})),
     st.dictionaries(
         st.sampled_from(["run", "data", "rows", "request", "particle", "k", "latent", "since", "step"]),
         st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.floats(), max_size=3)),
@@ -100,6 +100,22 @@ def test_what_does_not_fit_is_refused_with_a_sentence(wire, path, body, status):
 def test_no_request_makes_the_engine_fail(wire, name, body):
     answer = wire.post(f"/v1/{name}", content=json.dumps(body), headers=KEY)
     assert answer.status_code in (200, 204, 404, 422), answer.text
+
+
+def test_an_upload_is_streamed_to_disk_under_a_plain_name_and_needs_the_token(wire, trained, monkeypatch):
+    before = set(trained[0].home.glob("uploads/*"))
+    assert wire.post("/v1/upload", params={"file_name": "a.npz"}, content=b"x").status_code == 401
+    ticket = wire.post("/v1/upload", params={"file_name": "../../a b.npz"}, content=b"12345", headers=KEY).json()
+    path = trained[0].home / "uploads" / ticket
+    assert (path.name, path.read_bytes()) == ("a_b.npz", b"12345")
+    assert path.parent.parent == trained[0].home / "uploads"
+    assert len(set(trained[0].home.glob("uploads/*")) - before) == 1
+    monkeypatch.setattr("engine.server.UPLOAD_BYTES", 4)
+    answer = wire.post("/v1/upload", params={"file_name": "a.npz"}, content=b"12345", headers=KEY)
+    assert answer.status_code == 413
+    assert "showerscope data import" in answer.json()["error"]
+    assert len(set(trained[0].home.glob("uploads/*")) - before) == 1, "a refused upload leaves nothing"
+    assert wire.post("/v1/upload", content=b"1", headers=KEY).status_code == 422
 
 
 def test_an_error_of_ours_shows_no_traceback(wire, trained, monkeypatch, caplog):

@@ -1,0 +1,150 @@
+"""What there is: models with their forms, metrics, detectors, particles, data sets, and the engine itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel
+
+CONDITIONS = ("Energy", "Vx", "Vy", "Vz", "Px", "Py", "Pz", "mass", "charge")
+"""Columns of a condition row, in the order of ALICE's ZDC tables (SPEC §3)."""
+UNITS = ("GeV", "cm", "cm", "cm", "GeV", "GeV", "GeV", "MeV", "e")
+
+
+class FormField(BaseModel):
+    """One entry of a model's form: everything that the Train page needs to draw and check it."""
+
+    name: str
+    kind: Literal["float", "int", "bool", "choice", "text"]
+    default: float | int | bool | str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: list[str] = []
+    unit: str = ""
+    help: str = ""
+    source: str = ""
+    group: str = "Model"
+
+
+class ModelInfo(BaseModel):
+    name: str
+    title: str
+    summary: str
+    paper: str = ""
+    conditional: bool = True
+    has_latent: bool = True
+    fields: list[FormField] = []
+
+
+class MetricInfo(BaseModel):
+    name: str
+    title: str
+    unit: str
+    direction: Literal["lower", "higher", "one"]
+    """`one`: a ratio whose ideal is 1."""
+    formula: str
+    source: str = ""
+
+
+class ParticleInfo(BaseModel):
+    pdg: int
+    name: str
+    symbol: str
+    mass_mev: float
+    charge_e: float
+
+
+class Convention(BaseModel):
+    """A named read-out convention: which channel (0–4) each fibre belongs to, axis 0 = x, axis 1 = y."""
+
+    name: str
+    help: str
+    channel: list[list[int]]
+
+
+class DetectorInfo(BaseModel):
+    name: str
+    title: str
+    shape: tuple[int, int]
+    pitch_mm: float
+    z_cm: float
+    conventions: list[Convention]
+
+
+class ConditionInfo(BaseModel):
+    name: str
+    unit: str
+    minimum: float
+    maximum: float
+    quantiles: list[float]
+    """1, 5, 25, 50, 75, 95 and 99 % quantiles of the training split."""
+    help: str = ""
+
+
+class DatasetInfo(BaseModel):
+    name: str
+    title: str
+    label: str
+    """How to call these showers wherever they are shown."""
+    detector: str
+    shape: tuple[int, int]
+    showers: int
+    primaries: int
+    splits: dict[str, int]
+    """Showers per split; replicas of a primary are never on both sides."""
+    pdg: list[int]
+    conditions: list[ConditionInfo]
+    provenance: str
+    facts: dict[str, str] = {}
+    imported: bool = False
+    ready: bool = True
+    """False: made on first use; then only name, title, label, detector and sizes are known."""
+    making: str = ""
+    """What making it costs, while it is not ready."""
+
+
+class PublishedRow(BaseModel):
+    model: str
+    mae: float | None = None
+    mae_std: float | None = None
+    wasserstein: float | None = None
+    source: str
+
+
+class Geant4Info(BaseModel):
+    """Whether Geant4 answers here, and what it costs."""
+
+    installed: bool = False
+    mend: str = ""
+    """What to do where it is not installed."""
+    start_s: float = 0.0
+    ms_per_gev: dict[str, float] = {}
+    """CPU time of one core, by detector."""
+
+
+class Catalogue(BaseModel):
+    models: list[ModelInfo]
+    metrics: list[MetricInfo]
+    detectors: list[DetectorInfo]
+    particles: list[ParticleInfo]
+    published: list[PublishedRow] = []
+    versions: dict[str, str] = {}
+    geant4: Geant4Info = Geant4Info()
+
+
+class Health(BaseModel):
+    status: Literal["ready", "loading"] = "ready"
+    version: str
+    device: str
+    threads: int
+    running: int = 0
+    queued: int = 0
+    training_allowed: bool = True
+    loaded: list[str] = []
+    memory_mb: float = 0.0
+
+
+def flat_config(fields: list[FormField]) -> Mapping[str, float | int | bool | str]:
+    """Default configuration of a form."""
+    return {f.name: f.default for f in fields}

@@ -1,0 +1,124 @@
+"""The `Engine` protocol: everything that the app can ask."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from engine.schema.catalogue import Catalogue, DatasetInfo, Health
+from engine.schema.runs import (
+    EvaluateRequest,
+    GenerateRequest,
+    History,
+    MapRequest,
+    Particle,
+    Report,
+    RunInfo,
+    TrainSpec,
+)
+from engine.schema.tasks import FileFormat, ImportReport, Task, TaskInfo
+from engine.schema.wire import Arrays
+
+
+class Engine(Protocol):
+    """What the app can ask. The in-process service, the HTTP client and the tests' fake all satisfy one suite."""
+
+    def health(self) -> Health: ...
+    def catalogue(self) -> Catalogue: ...
+    def datasets(self) -> list[DatasetInfo]: ...
+
+    def columns(self, data: str, convention: str = "paper") -> Arrays:
+        """Per shower, without pictures: conditions (N,9), pdg, primary_id, replica, split (0 train, 1 validation,
+        2 test), photon_sum, channels (N,5) [photons], impact_mm (N,2), largest_pixel."""
+        ...
+
+    def showers(self, data: str, rows: list[int]) -> Arrays:
+        """Pictures of the given rows (at most 5 000): showers (n,H,W) [photons], conditions (n,9), pdg, row."""
+        ...
+
+    def nearest(self, data: str, particle: Particle, k: int = 8) -> Arrays:
+        """The k simulated showers nearest in normalised conditions, nearest first; replicas of one primary stand
+        together: showers, conditions, pdg, primary_id, row, distance, split."""
+        ...
+
+    def save_rows(self, data: str, rows: list[int], format: FileFormat) -> bytes:
+        """The given showers of a data set (at most 20 000; csv: without pictures, any number) as a file."""
+        ...
+
+    def imports(self) -> list[ImportReport]:
+        """What each import of this home reported, those of channels or particles alone too."""
+        ...
+
+    def upload(self, file_name: str, content: bytes) -> str:
+        """Hand over a file for an import; the answer names it in `ImportTask.uploads`. It is kept until the import
+        has ended, a day at most. Over HTTP the content is the body of `POST /v1/upload?file_name=NAME`."""
+        ...
+
+    def remove_data(self, data: str) -> None:
+        """Delete an imported set. Raises `WrongInput` for one of the house."""
+        ...
+
+    def start_task(self, task: Task) -> TaskInfo:
+        """Begin work that takes longer than an answer. What would come out the same is not done again: the answer is
+        then the task that did it."""
+        ...
+
+    def task(self, task_id: str) -> TaskInfo: ...
+    def cancel_task(self, task_id: str) -> None:
+        """End a task, leaving nothing half done."""
+        ...
+
+    def task_arrays(self, task_id: str) -> Arrays:
+        """What came out of a simulation: showers (n,H,W) [photons], conditions (n,9), cpu_seconds (n,), pdg,
+        replica. meta: `label`, `notes`, `seconds` with the start of the process. Raises `NotFound` before its end."""
+        ...
+
+    def runs(self) -> list[RunInfo]: ...
+    def status(self, run: str) -> RunInfo: ...
+    def submit(self, spec: TrainSpec) -> str: ...
+    def history(self, run: str, since: int = -1) -> History: ...
+    def cancel(self, run: str) -> None:
+        """Stop at the next step, keeping a checkpoint to resume from; takes a queued run out of the queue."""
+        ...
+
+    def pause(self, run: str) -> None: ...
+    def step(self, run: str) -> None:
+        """One optimisation step of a paused run."""
+        ...
+
+    def resume(self, run: str) -> None:
+        """Go on: of a paused run at once, of an ended one from its last checkpoint."""
+        ...
+
+    def remove(self, run: str) -> None: ...
+
+    def generate(self, request: GenerateRequest) -> Arrays:
+        """showers (N,H,W) float32 [photons], conditions (N,9), channels (N,5), impact_mm (N,2). meta: `ms` in
+        total, `model`, `data`, `label`, `convention`, `seed`, `ood` (share of training particles nearer to their
+        neighbours than this one is to its own; 1 = further out than all), `warnings`."""
+        ...
+
+    def samples(self, run: str, step: int | None = None) -> Arrays:
+        """The strip: eight validation particles at fixed noise, from a checkpoint: simulated, generated (8,H,W),
+        reconstructed where the model encodes, conditions, pdg."""
+        ...
+
+    def encode(self, run: str, data: str, rows: list[int], step: int | None = None) -> Arrays:
+        """Latent codes of given showers: latent (n,d)."""
+        ...
+
+    def decode(self, run: str, latent: list[list[float]], step: int | None = None) -> Arrays:
+        """Expected showers of given latent codes: showers (n,H,W)."""
+        ...
+
+    def map(self, request: MapRequest) -> Arrays:
+        """The map, computed once in the background and kept with the run. Returns at once with what there is:
+        xy (2n,2), layer (2n; 0 encoded data, 1 generated noise), row (data-set row whose conditions it has),
+        latent (2n,d), pdg, energy, photon_sum. meta: `state` (`queued`, `running`, `done`, `failed`), `progress`
+        0–1, `step`, `epoch`, `eta_s`, `error`."""
+        ...
+
+    def evaluate(self, request: EvaluateRequest) -> Report: ...
+
+    def export(self, request: GenerateRequest, format: FileFormat) -> bytes:
+        """The showers of `generate` as a file (csv: conditions, channels and photon sum, no pictures)."""
+        ...

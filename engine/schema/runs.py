@@ -1,0 +1,168 @@
+"""Runs and what is asked of them: training, generation, maps, evaluation."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.schema.wire import WrongInput
+
+Split = Literal["train", "validation", "test"]
+State = Literal["queued", "running", "paused", "finished", "cancelled", "failed", "interrupted"]
+
+
+class TrainSpec(BaseModel):
+    """What to train. `config` holds the model's own fields; unknown names or values outside their range are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+    data: str = "zdc_geant4"
+    model: str = "e2e_sae"
+    config: dict[str, float | int | bool | str] = {}
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    name: Annotated[str, Field(max_length=80)] = ""
+
+
+class Checkpoint(BaseModel):
+    step: int
+    epoch: int
+
+
+class RunInfo(BaseModel):
+    run_id: str
+    name: str
+    data: str
+    model: str
+    config: dict[str, Any] = {}
+    seed: int = 0
+    state: State = "queued"
+    bundled: bool = False
+    epoch: int = 0
+    epochs: int = 0
+    step: int = 0
+    steps: int = 0
+    samples_per_s: float | None = None
+    eta_s: float | None = None
+    queue_place: int | None = None
+    """1 = next to start; only while queued."""
+    error: str = ""
+    created: float = 0.0
+    """Unix time, s."""
+    seconds: float = 0.0
+    """Time spent training, s."""
+    device: str = ""
+    checkpoints: list[Checkpoint] = []
+    parameters: int = 0
+    provenance: dict[str, str] = {}
+    metrics: dict[str, float] = {}
+    """Last value of each logged series."""
+
+
+class Series(BaseModel):
+    step: list[int] = []
+    value: list[float] = []
+
+
+class History(BaseModel):
+    """Logged series of a run, decimated to at most ~1 000 points each, extremes kept. Names are `group/term`:
+    `loss/…` (training terms, unweighted, and `loss/total`), `validation/…`, `latent/…`, `system/…`."""
+
+    run_id: str
+    last_step: int = -1
+    series: dict[str, Series] = {}
+
+
+class Particle(BaseModel):
+    """A primary as the sliders set it; energy, mass and transverse momentum fix |pz| (on shell)."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    pdg: int = 2112
+    energy_gev: float = 500.0
+    px_gev: float = 0.0
+    py_gev: float = 0.0
+    vx_cm: float = 0.0
+    vy_cm: float = 0.0
+    vz_cm: float = 0.0
+    side: Literal[-1, 1] = 1
+    """Sign of pz: +1 towards z > 0."""
+
+    def conditions(self, mass_mev: float, charge_e: float) -> list[float]:
+        """The nine conditions of this particle, `CONDITIONS` order and units.
+
+        Raises `WrongInput` when the energy does not carry the mass and the transverse momentum.
+        """
+        mass_gev = mass_mev / 1000
+        square = self.energy_gev**2 - mass_gev**2 - self.px_gev**2 - self.py_gev**2
+        if self.energy_gev <= mass_gev or self.energy_gev <= 0:
+            raise WrongInput(
+                f"energy {self.energy_gev:g} GeV is not above the mass {mass_gev:g} GeV of PDG {self.pdg}: "
+                "raise the energy"
+            )
+        if square <= 0:
+            raise WrongInput(
+                f"px {self.px_gev:g} and py {self.py_gev:g} GeV need more than the energy {self.energy_gev:g} GeV: "
+                "lower them or raise the energy"
+            )
+        pz = self.side * math.sqrt(square)
+        vertex = [self.vx_cm, self.vy_cm, self.vz_cm]
+        return [self.energy_gev, *vertex, self.px_gev, self.py_gev, pz, mass_mev, charge_e]
+
+
+class GenerateRequest(BaseModel):
+    """Showers for one particle or for a table of condition rows, `n` per row, one stream of noise per `seed`.
+
+    `light`: `poisson` draws whole photons (what a detector counts), `expected` returns the decoder's mean.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    run: str
+    step: int | None = None
+    particle: Particle | None = None
+    conditions: list[list[float]] | None = None
+    n: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    light: Literal["poisson", "expected"] = "poisson"
+    convention: str = "paper"
+
+
+class MapRequest(BaseModel):
+    """A joint t-SNE of encoded validation data and generated noise (SPEC §7)."""
+
+    model_config = ConfigDict(extra="forbid")
+    run: str
+    step: int | None = None
+    n: Annotated[int, Field(ge=50, le=20_000)] = 1000
+    perplexity: Annotated[float, Field(ge=2, le=200)] = 30.0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+class EvaluateRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    run: str
+    data: str | None = None
+    split: Split = "test"
+    metrics: list[str] | None = None
+    convention: str = "paper"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+class MetricValue(BaseModel):
+    value: float
+    error: float
+    unit: str
+    floor: float | None = None
+    """The same metric of one simulation against another, same primaries, same size."""
+    floor_error: float | None = None
+
+
+class Report(BaseModel):
+    run_id: str
+    data: str
+    label: str
+    split: str
+    convention: str
+    showers: int
+    primaries: int
+    seconds: float
+    metrics: dict[str, MetricValue]
