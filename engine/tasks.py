@@ -103,6 +103,7 @@ class Tasks:
         job = Job(self.folder / name)
         environment = os.environ | {
             "SHOWERSCOPE_HOME": str(self.home),
+            "OMP_NUM_THREADS": "1",  # a page and a training are beside it
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
         }
         try:

@@ -145,7 +145,9 @@ def import_files(task: ImportTask, folder: Path, tell: Progress) -> dict[str, An
         for path, here in zip(paths, beside, strict=True):
             here.hardlink_to(path)
         report = import_file(beside, task.data, home(), task.options, tell)
-        return {"report": report.model_copy(update={"files": [path.name for path in paths]})}
+        return {"report": report}
+    except EngineError as error:
+        raise type(error)(str(error).replace(f"{folder}/", "")) from error  # the user's names, not our paths
     finally:
         for path in paths:
             shutil.rmtree(path.parent, ignore_errors=True)

@@ -47,7 +47,7 @@ def import_file(
         name=name,
         kind="showers" if part.images else "channels" if part.channels is not None else "particles",
         format=part.format,
-        files=[str(f) for f in part.files],
+        files=[f.name for f in part.files],
         rows_read=0,
         rows_kept=0,
         warnings=list(part.notes),

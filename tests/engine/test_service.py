@@ -2,19 +2,23 @@
 
 from collections.abc import Iterator
 
+import import_files
 import numpy as np
 import pytest
-from conftest import SMALL, serving
+from conftest import SMALL, serving, wait_for
 
 from app.client import Client
 from engine import zdc
+from engine.imports.base import read
 from engine.schema import (
     CONDITIONS,
     Engine,
     EngineError,
     EvaluateRequest,
     GenerateRequest,
+    ImportTask,
     NotFound,
+    Overrides,
     Particle,
     TrainSpec,
     WrongInput,
@@ -74,6 +78,44 @@ def test_columns_are_a_row_a_shower(engine):
         engine.columns("zdc_geant4", "nonsense")
     with pytest.raises(NotFound, match="unknown data set"):
         engine.columns("nope")
+
+
+@pytest.mark.parametrize("format", ["npz", "parquet", "root", "csv"])
+def test_rows_of_a_set_go_out_as_a_file(engine, format, tmp_path):
+    path = tmp_path / f"rows.{format}"
+    path.write_bytes(engine.save_rows("zdc_geant4", [7, 2], format))
+    sums = engine.columns("zdc_geant4")["photon_sum"][[7, 2]].tolist()
+    if format == "csv":
+        assert [float(line.split(",")[-1]) for line in path.read_text().splitlines()[1:]] == sums
+    else:
+        part = read(path)
+        assert part.images
+        assert next(iter(part.images.blocks())).reshape(2, -1).sum(axis=1).tolist() == sums
+    with pytest.raises(WrongInput, match="1 to 20000"):
+        engine.save_rows("zdc_geant4", list(range(3000)) * 7, "npz")
+
+
+def test_a_file_is_handed_over_imported_and_removed(engine, request, tmp_path):
+    name = "wired" if "HTTP" in request.node.name else "direct"
+    (path,) = import_files.write_npz(tmp_path, import_files.sample(6))
+    ticket = engine.upload(path.name, path.read_bytes())
+    options = Overrides(title="Six showers")
+    started = engine.start_task(ImportTask(data=name, uploads=[ticket], options=options))
+    wait_for(lambda: engine.task(started.task_id).ended)
+    done = engine.task(started.task_id)
+    assert done.report, done.error
+    assert (done.state, done.report.rows_kept) == ("finished", 6)
+    assert done.report in engine.imports()
+    assert "Six showers" in [info.title for info in engine.datasets()]
+    with pytest.raises(NotFound, match="no showers"):
+        engine.task_arrays(started.task_id)
+    with pytest.raises(WrongInput, match="taken by an earlier import"):
+        engine.start_task(ImportTask(data=name, uploads=[ticket]))
+    engine.cancel_task(started.task_id)  # of what has ended: nothing
+    engine.remove_data(name)
+    assert name not in [info.name for info in engine.datasets()]
+    with pytest.raises(WrongInput, match="comes with Showerscope"):
+        engine.remove_data("zdc_geant4")
 
 
 def test_nearest_showers_come_with_their_distance(engine):

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +84,7 @@ def test_a_bad_file_fails_in_one_line_and_leaves_the_store_as_it_was(engine, tmp
         engine, engine.start_task(ImportTask(data="bad", uploads=hand_over(engine, files.write_npz(tmp_path, data))))
     )
     assert done.state == "failed"
+    assert done.error.startswith("showers.npz")
     assert "row 2" in done.error
     assert "\n" not in done.error
     assert sorted(engine.home.glob("data/*")) == before
@@ -184,6 +187,26 @@ def test_tasks_end_with_their_engine(home, tmp_path, monkeypatch):
     assert process.poll() is not None
     assert Tasks(home).info(info.task_id).state == "cancelled"
     assert left(engine) == []
+
+
+def test_a_task_ends_when_its_engine_is_killed(home, tmp_path):
+    code = (
+        "import time\nfrom engine.schema import PrepareTask\nfrom engine.service import Service\n"
+        "service = Service()\ninfo = service.start_task(PrepareTask(data='zdc_fast'))\n"
+        "print(info.task_id, flush=True)\ntime.sleep(60)"
+    )
+    environment = os.environ | {"SHOWERSCOPE_FAST_SHOWERS": "300000"}
+    engine = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment, text=True)
+    assert engine.stdout
+    task = engine.stdout.readline().strip()
+    tasks = Tasks(home)
+    wait_for(lambda: tasks.info(task).done > 0)
+    engine.kill()
+    engine.wait()
+    engine.stdout.close()
+    wait_for(lambda: tasks.info(task).ended, 20)
+    assert tasks.info(task).state == "cancelled"
+    assert [path.name for path in home.glob("data/*")] == []
 
 
 def test_an_engine_that_only_shows_takes_no_files(home, tmp_path):
