@@ -70,6 +70,19 @@ def test_spread_reads_the_factor_by_which_replicas_scatter_more():
     assert wide.value == pytest.approx(1.7)
 
 
+def test_f_div_sums_the_fibres_standard_deviations_over_replicas():
+    rng = np.random.default_rng(3)
+    rows = np.zeros((12, 9))
+    primary = np.repeat(np.arange(4), 3)
+    a, b = rng.poisson(5.0, (12, 44, 44)), rng.poisson(20.0, (12, 44, 44))
+    brute = [np.mean([np.std(x[3 * p : 3 * p + 3], axis=0, ddof=1).sum() for p in range(4)]) for x in (a, b)]
+    found = read("f_div", base.sample(a, rows, primary, "zn"), base.sample(b, rows, primary, "zn")).value
+    assert found == pytest.approx(brute[1] / brute[0])
+    assert found == pytest.approx(2, abs=0.05)  # the spread of a Poisson number goes as the root of its mean
+    mean = a.reshape(4, 3, 44, 44).mean(axis=1).repeat(3, axis=0)
+    assert read("f_div", base.sample(a, rows, primary, "zn"), base.sample(mean, rows, primary, "zn")).value == 0
+
+
 def test_dispersion_of_a_generator_without_scatter():
     a = replicas_of(seed=1)
     deviation = np.median(np.abs(a.reshape(-1, 3, 5) - np.median(a.reshape(-1, 3, 5), axis=1, keepdims=True)), axis=1)
@@ -87,6 +100,9 @@ def test_empty_rate_is_the_difference_of_shares_in_percent():
 @pytest.mark.parametrize("name", base.names())
 def test_a_sample_against_itself_reads_its_ideal(name):
     one = made(replicas_of(replicas=1), 1) if name in {"mae", "wasserstein"} else made(replicas_of())
+    if name == "f_div":  # which looks at fibres
+        pictures = np.random.default_rng(1).poisson(0.3, (30, 44, 44))
+        one = base.sample(pictures, np.zeros((30, 9)), np.repeat(np.arange(10), 3), "zn")
     ideal = 1.0 if base.get(name).INFO.direction == "one" else 0.0
     assert read(name, one, one).value == pytest.approx(ideal, abs=1e-12)
 
