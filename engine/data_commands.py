@@ -178,14 +178,14 @@ def _table(table: Validation) -> list[str]:
     lines = [
         f"{table.data} against {table.reference}",
         f"{table.split}: {table.showers} showers of {table.primaries} primaries; floor: Geant4 against Geant4",
-        f"{'':38} {'value':>10} {'Geant4':>10} {'distance':>10} {'floor':>10}  ratio",
+        f"{'':44} {'value':>10} {'Geant4':>10} {'distance':>10} {'floor':>10}  ratio",
     ]
     for row in table.rows:
         shown = [f"{v:10.4g}" if v is not None else f"{'':10}" for v in (row.value, row.reference)]
         ratio = "   –  " if row.ratio is None else f"{row.ratio:6.2f}"
         mark = "" if row.within else f"  above {table.target:g}"
         name = f"{row.name} [{row.unit}]" if row.unit else row.name
-        lines.append(f"{name:38} {' '.join(shown)} {row.distance:10.4g} {row.floor:10.4g} {ratio}{mark}")
+        lines.append(f"{name:44} {' '.join(shown)} {row.distance:10.4g} {row.floor:10.4g} {ratio}{mark}")
     return [*lines, f"{table.within} of {table.of} within {table.target:g} × the floor"]
 
 

@@ -175,8 +175,8 @@ def at_conditions(reference: Dataset, seed: int = 2006, progress: Progress | Non
 def _statistics(known: Features) -> list[Statistic]:
     rows = [_light(code, symbol) for code, symbol in SYMBOLS.items() if (known.inside & (known.pdg == code)).any()]
     rows += [
-        Statistic("channels, Wasserstein", "photons", lambda f, r: _pick(f.channels, r), 1, _wasserstein),
-        Statistic("channels, MAE at equal conditions", "photons", lambda f, r: _pick(f.channels, r), 1, _mae),
+        Statistic("channels (paper), Wasserstein", "photons", lambda f, r: _pick(f.channels, r), 1, _wasserstein),
+        Statistic("channels (paper), MAE at equal conditions", "photons", lambda f, r: _pick(f.channels, r), 1, _mae),
         Statistic("radial profile", "share of light", lambda f, r: _shares(f.rings, r), 1, _variation),
         Statistic("pixel spectrum", "share of pixels", lambda f, r: _shares(f.levels, r), 1, _variation),
         Statistic("empty pixels", "%", lambda f, r: 100 - 100 * _occupied(f, r)),
