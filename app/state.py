@@ -21,6 +21,7 @@ from engine.schema import (
     Particle,
     ParticleInfo,
     RunInfo,
+    TrainSpec,
 )
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ TRAIN_DATA, TRAIN_MODEL, TRAIN_RUNS = "data", "model", "runs"
 CURVE_AXES, SMOOTHING, TRAIN_STEP = "axes", "smooth", "at"
 MAP_COLOUR, MAP_POINTS, MAP_PERPLEXITY = "colour", "points", "perplexity"
 SET, SPECIES, PHOTONS, AGAINST = "set", "species", "photons", "against"
+VIEW, OTHER, DETECTOR, REPLICAS = "view", "to", "detector", "replicas"
 
 # Query parameters written by hand: the particle lives in the browser component, not in a widget.
 PARTICLE_URL = {
@@ -54,6 +56,7 @@ KEPT, RETRY = "_kept", "_retry"
 MOST_KEPT = 24
 """Answers that a session holds for bad times; the oldest goes first."""
 WATCHED, PAGES, RUNS = "_watched", "_pages", "_runs"
+REPORT = "import_report"
 
 CONVENTIONS = ("paper", "moe", "o2", "o2-debug")
 LATEST = "latest"
@@ -93,9 +96,22 @@ def datasets() -> list[DatasetInfo]:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def columns(data: str, convention: str) -> Arrays:
-    """Every shower's numbers, without pictures. Shared by all sessions: do not write into it."""
+def columns(data: str, convention: str, provenance: str) -> Arrays:
+    """Every shower's numbers, without pictures. Shared by all sessions: do not write into it. `provenance` tells an
+    import from a later one of the same name."""
     return engine().columns(data, convention)
+
+
+def forget_data() -> None:
+    """Ask again which data sets there are: one was made, imported or removed."""
+    datasets.clear()
+    columns.clear()
+
+
+def known_columns(dataset: DatasetInfo, convention: str) -> Arrays:
+    """`columns`, the last good ones where the engine is gone."""
+    asked = f"columns {dataset.name} {convention}"
+    return keep(asked, lambda: columns(dataset.name, convention, f"{dataset.showers} {dataset.provenance}")).value
 
 
 # ------------------------------------------------------------------------------------------ kept for bad times
@@ -129,6 +145,19 @@ def keep(key: str, ask: Callable[[], T]) -> Kept[T]:
 # ------------------------------------------------------------------------------------------------ small look-ups
 def dataset_named(name: str, among: list[DatasetInfo]) -> DatasetInfo | None:
     return next((d for d in among if d.name == name), None)
+
+
+def in_order(sets: list[DatasetInfo]) -> list[DatasetInfo]:
+    """As pickers list them: what is trained on by default, other ready sets, imports, what is not made yet."""
+    first = TrainSpec().data
+    return sorted(sets, key=lambda d: (d.name != first, not d.ready, d.imported))
+
+
+def title_of(dataset: DatasetInfo) -> str:
+    """How a set stands in pickers. It stands in links too, so it holds nothing that changes and is no other's."""
+    if not dataset.imported:
+        return dataset.title
+    return f"{dataset.title} (imported)" if dataset.name in dataset.title else f"{dataset.title} ({dataset.name})"
 
 
 def detector_of(dataset: DatasetInfo, book: Catalogue) -> DetectorInfo:

@@ -365,10 +365,10 @@ def _curves(judged: Features, known: Features, rng: np.random.Generator) -> list
             )
         )
     light = np.array(CURVE_LIGHT)
-    for name, hadron in (("photons", False), ("hadrons", True)):
+    for name, hadron in (("γ", False), ("hadrons", True)):
         where = (known.inside & ((known.pdg != 22) == hadron)).astype(float)[:, None]
         made.append(
-            line(f"photon sum, {name}", "photons per GeV", "share of showers per photon per GeV",
+            line(f"photon sum of {name}", "photons per GeV", "share of showers per photon per GeV",
                  (light[1:] + light[:-1]) / 2,
                  lambda f, where=where: (_spectrum(f, light) * where, where * np.ones(len(light) - 1)))
         )  # fmt: skip

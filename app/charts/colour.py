@@ -52,5 +52,10 @@ def ink(dark: bool) -> str:
     return "#E4E7EB" if dark else "#1B1F24"
 
 
+def data_blue(dark: bool) -> str:
+    """The blue of data, lighter on dark so that single points stand out."""
+    return "#4FA3DC" if dark else DATA
+
+
 def faint(dark: bool) -> str:
     return "#4A525E" if dark else "#C3C8CE"

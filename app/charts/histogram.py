@@ -164,15 +164,22 @@ def bars(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[list[float | 
     return points
 
 
+def whole_counts(parts: Sequence[np.ndarray], bins: int = 24) -> np.ndarray:
+    """Bins of whole photons, about equal in the logarithm, from one photon up; none lies between two counts."""
+    top = max((float(p.max()) for p in parts if len(p)), default=1.0)
+    return np.unique(np.round(np.geomspace(1, max(top, 2.0) + 1, bins + 1))) - 0.5
+
+
 def spectrum(
     layers: dict[str, np.ndarray], title: str, unit: str, log_x: bool, dark: bool, bins: int = 40
 ) -> dict[str, Any]:
     """Step histograms of one quantity, log y; on a log axis zeros go into the first bin. One layer a name."""
     values = np.concatenate([np.asarray(v, float) for v in layers.values()]) if layers else np.zeros(0)
-    edges = _spectrum_edges(values, log_x, bins)
-    series, colours = [], (ink(dark), DATA, GENERATED, "#009E73", "#CC79A7")
+    edges = whole_counts([values], bins) if log_x and unit == "photons" else _spectrum_edges(values, log_x, bins)
+    top, series, colours = 1.0, [], (ink(dark), DATA, GENERATED, "#009E73", "#CC79A7")
     for k, (name, layer) in enumerate(layers.items()):
         heights = count(layer, edges)
+        top = max(top, float(heights.max(initial=1)))
         colour = colours[k % len(colours)]
         series.append(
             {
@@ -181,18 +188,19 @@ def spectrum(
                 "lineStyle": {"width": 1.5, "color": colour, "type": ("solid", "dashed", "dotted")[k % 3]},
             }
         )  # fmt: skip
+    gap = 12 + 6 * len(f"{10 ** np.ceil(np.log10(top)):,.0f}")  # beside the widest label
     return {
         "animation": False,
         "legend": {"top": 0, "right": 0, "itemHeight": 9},
         "tooltip": {"trigger": "axis", "valueFormatter": "%.3g"},
-        "grid": {"left": 64, "right": 16, "top": 30, "bottom": 44, "outerBoundsMode": "none"},
+        "grid": {"left": gap + 18, "right": 16, "top": 30, "bottom": 44, "outerBoundsMode": "none"},
         "xAxis": {
             "type": "log" if log_x else "value", "min": float(edges[0]), "max": float(edges[-1]),
             "name": f"{title} [{unit}]" if unit else title, "nameLocation": "middle", "nameGap": 26,
             "splitLine": {"show": False}, "axisLabel": {"showMinLabel": False, "showMaxLabel": False},
         },
         "yAxis": {
-            "type": "log", "min": 0.8, "name": "showers per bin", "nameLocation": "middle", "nameGap": 46,
+            "type": "log", "min": 0.8, "name": "showers per bin", "nameLocation": "middle", "nameGap": gap,
             "axisLabel": {"showMinLabel": False},
         },
         "series": series,

@@ -70,16 +70,20 @@ def mask_url(channel: np.ndarray, palette: Sequence[str]) -> str:
     return data_url(png_bytes(upright(np.asarray(channel, np.uint8)), colours))
 
 
-def sprite_url(showers: np.ndarray, columns: int, log: bool = True, shared: bool = False, gap: int = 2) -> str:
-    """Many showers (n, H, W) in one picture, row by row. Each is scaled to its own maximum unless `shared`."""
+def sprite_url(
+    showers: np.ndarray, columns: int, log: bool = True, shared: bool = False, gap: int = 2, top: float | None = None
+) -> str:
+    """Many showers (n, H, W) in one picture, row by row. Each is scaled to its own maximum unless `shared`: then all
+    to `top` photons, by default their largest."""
     n, width, height = showers.shape
     rows = max(1, -(-n // columns))
     columns = min(columns, max(1, n))
     sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), CLEAR, np.uint8)
+    largest = float(showers.max(initial=0.0)) if top is None else top
     for k, shower in enumerate(showers):
-        top = float(showers.max() if shared else shower.max())
+        bright = largest if shared else float(shower.max())
         y, x = (k // columns) * (height + gap), (k % columns) * (width + gap)
-        sheet[y : y + height, x : x + width] = np.minimum(upright(scale_photons(shower, top, log)), CLEAR - 1)
+        sheet[y : y + height, x : x + width] = np.minimum(upright(scale_photons(shower, bright, log)), CLEAR - 1)
     return data_url(png_bytes(sheet, VIRIDIS, clear=True))
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 import pandas as pd
 import streamlit as st
 
 from app import state
 from app.charts import picture
 from app.components import notices
-from app.views.data import channel_legend, mask_figure
+from app.components.masks import channel_legend, mask_figure
+from app.components.words import plain
 from engine.schema import Catalogue, DatasetInfo, RunInfo
 
 DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "one": "1 is ideal"}
@@ -42,11 +41,6 @@ def seeds() -> None:
         "own seed, drawn before its weights. Same seed, same device, same version: same shower. A copied link carries "
         "model, checkpoint, seed, particle and view."
     )
-
-
-def plain(text: str) -> str:
-    """Text whose signs are not Markdown's: formulas hold _ and *."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~$-])", r"\\\1", text)
 
 
 def metrics(book: Catalogue) -> None:

@@ -1,4 +1,4 @@
-"""Data: what a data set holds, shower by shower and as spectra, and where it came from."""
+"""Data: what a data set holds, shower by shower and as spectra, beside another set, and where it came from."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ import pandas as pd
 import streamlit as st
 
 from app import state
-from app.charts import colour, histogram, picture, response
-from app.components import notices
-from engine.schema import CONDITIONS, Arrays, Catalogue, Convention, DatasetInfo
+from app.charts import histogram, picture, response
+from app.components import files, filters, notices, tasks
+from app.components.filters import SPLITS
+from app.components.words import plain
+from app.views import importing, overlay, readout, validation
+from engine.schema import CONDITIONS, Arrays, Catalogue, DatasetInfo, FileFormat
 
 PAGE = 50
-THRESHOLDS = [0, 1, 5, 10, 18]
-SPLITS = ("train", "validation", "test")
+MOST_SAVED = 20_000
+"""Showers with pictures in one download; the engine's limit."""
 LOGARITHMIC = ("Energy",)
+SHOWERS, RATIO, AGREEMENT, READOUT, IMPORT = "Showers", "Ratio", "Agreement", "Read-out", "Import"
+TITLES = {
+    SHOWERS: "Showers", RATIO: "Ratio to another set", AGREEMENT: "Agreement with Geant4", READOUT: "Read-out masks",
+    IMPORT: "Import",
+}  # fmt: skip
 
 
 def show() -> None:
@@ -26,44 +34,90 @@ def show() -> None:
     if sets.stale or book.stale:
         notices.stale()
     if not sets.value:
-        notices.empty("The engine knows no data set. Import one with `showerscope data import FILE --name N`.")
+        importing.show([])
         return
-    dataset = choose(sets.value)
-    convention = state.current_convention()
-    columns = state.keep(f"columns {dataset.name} {convention}", lambda: state.columns(dataset.name, convention)).value
-    browse(dataset, columns, book.value, convention)
-    conventions(dataset, book.value)
+    known = state.in_order(sets.value)
+    dataset = choose(known)
+    view = choose_view(dataset)
+    if view == IMPORT:
+        importing.show(known)
+    elif view == AGREEMENT:
+        validation.show(dataset)
+    elif view == READOUT:
+        readout.show(dataset, book.value)
+    elif not dataset.ready:
+        tasks.prepare(dataset)
+    else:
+        browse(dataset, known, book.value, state.current_convention(), view)
 
 
 def choose(sets: list[DatasetInfo]) -> DatasetInfo:
     """The picker with the set's facts beside it."""
     by_name = {d.name: d for d in sets}
+    if st.session_state.get(state.SET) not in by_name:
+        st.session_state.pop(state.SET, None)
     left, right = st.columns([1, 3], gap="medium")
     with left:
         name = st.selectbox(
-            "Data set", list(by_name), format_func=lambda n: by_name[n].title, key=state.SET, bind="query-params"
-        )
+            "Data set",
+            list(by_name),
+            format_func=lambda n: state.title_of(by_name[n]),
+            key=state.SET,
+            bind="query-params",
+        )  # fmt: skip
     dataset = by_name[name or sets[0].name]
     splits = ", ".join(f"{k} {v:,}" for k, v in dataset.splits.items())
-    facts = "".join(f" · {k}: {v}" for k, v in dataset.facts.items())
+    facts = "".join(f" · {k}: {plain(v)}" for k, v in dataset.facts.items() if not dataset.imported)
     with right:
         st.markdown(
-            f"**{dataset.label}**  \n{dataset.showers:,} showers of {dataset.primaries:,} primaries, "
-            f"{dataset.shape[0]}×{dataset.shape[1]} fibres; split by primary: {splits}{facts}"
+            f"**{plain(dataset.label)}**  \n{dataset.showers:,} showers of {dataset.primaries:,} primaries, "
+            f"{dataset.shape[0]}×{dataset.shape[1]} fibres"
+            + (f"; split by primary: {splits}{facts}" if dataset.ready else "; not made yet")
         )
-        st.caption(dataset.provenance)
+        st.caption(plain(dataset.provenance) if dataset.imported else dataset.provenance)
+        if dataset.imported:
+            with st.container(horizontal=True, gap="small"):
+                st.button(
+                    "Import report", icon=":material/description:", key="open_report",
+                    on_click=open_report, args=(dataset.name,),
+                )  # fmt: skip
+                importing.removal(dataset.name, "set")
     return dataset
+
+
+def open_report(name: str) -> None:
+    st.session_state[state.VIEW] = IMPORT
+    st.session_state[state.REPORT] = name
+
+
+def choose_view(dataset: DatasetInfo) -> str:
+    """What of the set is looked at; agreement only where the engine can check it."""
+    views = [v for v in TITLES if v != AGREEMENT or dataset.name in validation.CHECKED]
+    if st.session_state.get(state.VIEW) not in views:
+        st.session_state.pop(state.VIEW, None)
+    default = None if state.VIEW in st.session_state else SHOWERS  # a button may have set it
+    view = st.segmented_control(
+        "View", views, default=default, format_func=lambda v: TITLES[v], key=state.VIEW, bind="query-params",
+        required=True, label_visibility="collapsed",
+    )  # fmt: skip
+    return view or SHOWERS
 
 
 @st.fragment
 @notices.guarded
-def browse(dataset: DatasetInfo, columns: Arrays, book: Catalogue, convention: str) -> None:
-    """Filters, table, spectra and response of the kept rows; reruns alone when a filter moves."""
-    rows = filter_rows(dataset, columns, book)
+def browse(dataset: DatasetInfo, sets: list[DatasetInfo], book: Catalogue, convention: str, view: str) -> None:
+    """Filters and what follows from them; reruns alone when a filter moves."""
+    convention = at_home(dataset, book, convention)
+    columns = state.known_columns(dataset, convention)
+    chosen = filters.choose(dataset, columns, book)
+    rows = chosen.rows(columns)
     if not len(rows):
         notices.empty("No shower passes these filters. Widen the energy range or lower the photon threshold.")
         return
     dark = st.context.theme.type == "dark"
+    if view == RATIO:
+        overlay.show(dataset, sets, columns, chosen, convention, dark)
+        return
     table, charts = st.columns([1, 1.1], gap="medium")
     with table:
         thumbnails(dataset, columns, book, rows)
@@ -73,31 +127,10 @@ def browse(dataset: DatasetInfo, columns: Arrays, book: Catalogue, convention: s
     channel_spectra(columns, rows, convention, dark)
 
 
-def filter_rows(dataset: DatasetInfo, columns: Arrays, book: Catalogue) -> np.ndarray:
-    """Row numbers that pass species, split, energy and photon threshold."""
-    names = {pdg: state.particle_named(pdg, book).symbol for pdg in dataset.pdg}
-    species_place, split_place, energy_place, photon_place = st.columns(
-        [1.2, 1.2, 1.6, 1.3], vertical_alignment="bottom"
-    )
-    species = species_place.pills(
-        "Species", list(names), selection_mode="multi", format_func=lambda p: names[p], key=state.SPECIES
-    )
-    split = split_place.pills("Split", SPLITS, selection_mode="multi", key="split")
-    least = photon_place.segmented_control(
-        "Photon sum at least", THRESHOLDS, default=0, key=state.PHOTONS, bind="query-params", required=True
-    )
-    kept = np.asarray(columns["photon_sum"]) >= float(least or 0)
-    if state.condition_named("Energy", dataset):
-        energy = np.asarray(columns["conditions"])[:, CONDITIONS.index("Energy")]
-        # of all splits: the data set's own range speaks of training showers only
-        low, high = float(np.floor(energy.min())), float(np.ceil(energy.max()))
-        a, b = energy_place.slider("Energy [GeV]", low, high, (low, high), format="%d", key=f"energy_{dataset.name}")
-        kept &= (energy >= a) & (energy <= b)
-    if species:
-        kept &= np.isin(columns["pdg"], species)
-    if split:
-        kept &= np.isin(columns["split"], [SPLITS.index(s) for s in split])
-    return np.flatnonzero(kept)
+def at_home(dataset: DatasetInfo, book: Catalogue, convention: str) -> str:
+    """The strip's convention, or the first one where this detector has none of that name."""
+    names = [c.name for c in state.detector_of(dataset, book).conventions]
+    return convention if convention in names or not names else names[0]
 
 
 def frame_of(columns: Arrays, rows: np.ndarray) -> pd.DataFrame:
@@ -117,12 +150,11 @@ def thumbnails(dataset: DatasetInfo, columns: Arrays, book: Catalogue, rows: np.
     pages = -(-len(rows) // PAGE)
     count, page_place, save = st.columns([1.6, 1, 1.2], vertical_alignment="bottom")
     count.markdown(f"**{len(rows):,}** of {dataset.showers:,} showers")
+    if st.session_state.get("page", 1) > pages:
+        st.session_state["page"] = pages
     page = int(page_place.number_input(f"Page of {pages}", 1, pages, 1, key="page")) - 1
-    save.download_button(
-        "Download CSV", data=lambda: frame_of(columns, rows).to_csv(index=False).encode(), mime="text/csv",
-        file_name=f"{dataset.name}_{len(rows)}_showers.csv", on_click="ignore", key="save_rows", width="stretch",
-        help="Conditions, channels and sums of every shower that passes the filters.",
-    )  # fmt: skip
+    with save:
+        downloads(dataset, columns, rows)
     here = rows[page * PAGE : (page + 1) * PAGE]
     shown = state.keep(f"thumbnails {dataset.name}", lambda: state.engine().showers(dataset.name, here.tolist()))
     if shown.stale:
@@ -154,6 +186,25 @@ def thumbnails(dataset: DatasetInfo, columns: Arrays, book: Catalogue, rows: np.
             "primary_id": st.column_config.NumberColumn("primary", format="%d"),
         },
     )  # fmt: skip
+
+
+def downloads(dataset: DatasetInfo, columns: Arrays, rows: np.ndarray) -> None:
+    """Files of the kept rows, with pictures up to a size that a browser bears."""
+
+    def make(name: FileFormat) -> bytes:
+        if name == "csv":
+            return frame_of(columns, rows).to_csv(index=False).encode()
+        return state.engine().save_rows(dataset.name, rows.tolist(), name)
+
+    with st.popover("Download", width="stretch", key="save_rows"):
+        many = len(rows) > MOST_SAVED
+        st.caption(
+            f"The {len(rows):,} showers that pass the filters: pictures, conditions and channels; CSV without pictures."
+        )
+        files.buttons(make, f"{dataset.name}_{len(rows)}_showers", "save", ("npz", "parquet", "root") if many else ())
+        if many:
+            st.caption(f"Pictures of at most {MOST_SAVED:,} showers here. The whole set:")
+            st.code(f"showerscope data export {dataset.name} --out {dataset.name}.root", language=None, wrap_lines=True)
 
 
 def chart(spec: dict[str, Any], key: str, height: int, alt: str) -> None:
@@ -197,32 +248,3 @@ def channel_spectra(columns: Arrays, rows: np.ndarray, convention: str, dark: bo
     st.caption(
         "Counts per bin; bins are equal in the logarithm, showers without light in that channel stand in the first."
     )
-
-
-def conventions(dataset: DatasetInfo, book: Catalogue) -> None:
-    """Each read-out convention as a picture."""
-    known = state.detector_of(dataset, book).conventions
-    if not known:
-        return
-    st.markdown("#### Read-out conventions")
-    st.html(picture.row_html([mask_figure(c) for c in known]) + channel_legend())
-    st.caption("Conventions in use disagree. Each number on these pages says which one it used; **check with ALICE**.")
-
-
-def mask_figure(convention: Convention, width: int = 220) -> str:
-    return picture.figure_html(
-        picture.mask_url(np.array(convention.channel), colour.CHANNELS),
-        f"<b>{convention.name}</b>",
-        f"Which channel each fibre belongs to in convention {convention.name}",
-        width,
-    )
-
-
-def channel_legend() -> str:
-    """The colours of the masks, named."""
-    items = "".join(
-        f'<span class="ss-dot" style="border-radius:0;background:{colour.CHANNELS[k]};margin-left:1rem"></span>'
-        f"channel {k + 1}"
-        for k in range(5)
-    )
-    return f'<p style="font-size:0.8rem">{items}</p>'

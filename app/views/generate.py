@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import html
 import time
-from typing import Literal
 
 import numpy as np
 import streamlit as st
 
 from app import state
 from app.charts import histogram, picture
-from app.components import notices, panel
+from app.components import files, geant4, notices, panel, tasks
 from engine.schema import Arrays, Catalogue, DatasetInfo, GenerateRequest, Particle, RunInfo
 
 ENSEMBLES = [32, 128, 512, 2048]
@@ -19,12 +18,6 @@ NEIGHBOURS = 48
 MATCHED = 4
 """Generated showers for each simulated neighbour in the histograms."""
 SIZE = 196
-FORMATS: dict[Literal["npz", "parquet", "root", "csv"], str] = {
-    "npz": "application/octet-stream",
-    "parquet": "application/vnd.apache.parquet",
-    "root": "application/octet-stream",
-    "csv": "text/csv",
-}
 
 
 def show() -> None:
@@ -38,6 +31,9 @@ def show() -> None:
     book = state.keep("catalogue", state.catalogue)
     sets = state.keep("datasets", state.datasets)
     dataset = state.dataset_named(run.data, sets.value)
+    if dataset is not None and not dataset.ready:
+        tasks.prepare(dataset)
+        return
     if dataset is None or not any(c.name == "Energy" for c in dataset.conditions):
         notices.empty(f"The model {run.name} was trained on {run.data}, which has no particles to set here.")
         return
@@ -69,6 +65,7 @@ def instrument(run: RunInfo, dataset: DatasetInfo, book: Catalogue) -> None:
         if made.stale or near.stale or matched.stale:
             notices.stale()
         figures(made.value, near.value, dataset, state.detector_of(dataset, book).pitch_mm)
+    geant4.show(run, dataset, book, particle, made.value, lambda: state.engine().generate(request))
     channels(matched.value, near.value, dataset, book, dark)
     st.caption(f"Page part drawn in {1000 * (time.perf_counter() - began):.0f} ms after the slider was let go.")
 
@@ -194,13 +191,5 @@ def downloads(request: GenerateRequest) -> None:
     """Files of the ensemble, made by the engine when asked for."""
     with st.popover("Download", width="stretch"):
         st.caption("Pictures, conditions and channels; CSV without pictures. For a PNG use the button at the picture.")
-        for name, mime in FORMATS.items():
-            st.download_button(
-                f".{name}",
-                data=lambda name=name: state.engine().export(request, name),
-                file_name=f"showers_{request.run.replace(':', '_')}_seed{request.seed}.{name}",
-                mime=mime,
-                key=f"download_{name}",
-                on_click="ignore",
-                width="stretch",
-            )
+        stem = f"showers_{request.run.replace(':', '_')}_seed{request.seed}"
+        files.buttons(lambda name: state.engine().export(request, name), stem, "download")

@@ -9,6 +9,7 @@ import streamlit as st
 from app import state
 from app.charts import curves, picture, scatter
 from app.components import notices
+from app.components.words import clock
 from engine.schema import Arrays, History, MapRequest, RunInfo
 
 LIVE = ("queued", "running")
@@ -92,13 +93,6 @@ def controls(run: RunInfo) -> None:
 
 def use_run(run: str) -> None:
     st.session_state[state.RUN] = run
-
-
-def clock(seconds: float) -> str:
-    """A duration as a person says it."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def queue(runs: list[RunInfo]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import state
-from app.components import form, header, notices
+from app.components import form, header, notices, tasks
 from app.views import progress
 from engine.schema import (
     Catalogue,
@@ -43,7 +43,10 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
     if not book.models or not sets:
         notices.empty("The engine offers no model or no data set to train on.")
         return
-    titles = {d.name: f"{d.title} ({d.showers:,} showers)" for d in sets}
+    known = {d.name: d for d in state.in_order(sets)}
+    titles = {n: f"{state.title_of(d)} ({d.showers:,} showers)" for n, d in known.items()}
+    if st.session_state.get(state.TRAIN_DATA) not in titles:
+        st.session_state.pop(state.TRAIN_DATA, None)
     models = {m.name: m for m in book.models}
     data = st.selectbox(
         "Data set", list(titles), format_func=lambda n: titles[n], key=state.TRAIN_DATA, bind="query-params"
@@ -52,6 +55,10 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
         "Model", list(models), format_func=lambda n: models[n].title, key=state.TRAIN_MODEL, bind="query-params"
     )
     if data is None or name is None:
+        return
+    if not known[data].ready:
+        st.caption("A model can be trained on this set once it is simulated.")
+        tasks.prepare(known[data])
         return
     model = models[name]
     st.caption(model.summary + (f" Paper: {model.paper}." if model.paper else ""))

@@ -269,7 +269,7 @@ def load(progress: Progress | None = None) -> Dataset:
             "Geant4's were. How far it agrees: `showerscope data check zdc_fast`."
         ),
         split=split_by_primary(arrays["primary_id"]),
-        facts={"fit": fitted.get("command", ""), "seed": str(SEED)},
+        facts={"seed": str(SEED)},
         **arrays,
     )
 
@@ -304,6 +304,10 @@ def _write(place: Path, n: int, progress: Progress) -> None:
                 progress(done, total)
         try:
             scratch.rename(place)
+            # those of the same size by earlier parameters: nothing loads them any more
+            for old in place.parent.glob(f"zdc_fast-{total}-*"):
+                if old != place:
+                    shutil.rmtree(old, ignore_errors=True)
         except OSError:
             if _read(place, total) is None:  # else another process was faster
                 raise

@@ -121,7 +121,8 @@ def _refuse(table: Table, refused: dict[int, str], options: Overrides, report: I
     """Note refused rows, or stop the import at the first of them."""
     if refused and not options.skip_bad_rows:
         first = min(refused)
-        more = f", and {len(refused) - 1} more rows" if len(refused) > 1 else ""
+        others = len(refused) - 1
+        more = f", and {others} more row{'s' if others > 1 else ''}" if others else ""
         raise WrongInput(
             f"{place}, {table.unit} {first + table.first}: {refused[first]}{more}: mend the file, or leave such rows "
             "out with skip_bad_rows"

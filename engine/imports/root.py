@@ -68,7 +68,7 @@ def read(path: Path) -> Part:
             tree = next((t for t in trees if any(b.name.lower() in SHOWERS for b in t.branches)), trees[0])
             return _tree(path, tree)
     except BROKEN as error:
-        raise WrongInput(f"{path}: cannot be read as ROOT ({line(error)})") from error
+        raise WrongInput(f"{path}: cannot be read as ROOT, cut off or of another kind ({line(error)})") from error
 
 
 def _tree(path: Path, tree: Any) -> Part:

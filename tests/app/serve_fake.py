@@ -39,6 +39,10 @@ def make_server(engine: Engine, token: str = "") -> FastAPI:
     def health() -> Response:
         return answer(engine.health())
 
+    @server.post("/v1/upload")
+    async def upload(file_name: str, request: Request) -> Response:
+        return JSONResponse(engine.upload(file_name, await request.body()))
+
     @server.post("/v1/{method}")
     async def call(method: str, request: Request) -> Response:
         if token and request.headers.get("authorization") != f"Bearer {token}":

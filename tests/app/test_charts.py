@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.charts import colour, curves, histogram, picture, response, scatter
+from app.charts import checks, colour, curves, histogram, picture, ratio, response, scatter
 from engine.schema import History, MapRequest, Series
 
 
@@ -154,3 +154,93 @@ def test_profile_of_a_line_is_the_line():
     np.testing.assert_allclose(mean, 3 * centre, rtol=0.05)
     assert (error > 0).all()
     assert axes_are_named(response.response(x, 3 * x, "Energy", "GeV", True, False))
+
+
+def test_whole_counts_leave_no_bin_without_a_count():
+    edges = histogram.whole_counts([np.array([1.0, 3000.0])])
+    assert (edges % 1 == 0.5).all()
+    assert (np.diff(edges) >= 1).all()
+    assert edges[0] == 0.5
+    assert edges[-1] > 3000
+
+
+@given(st.integers(1, 500), st.integers(1, 500))
+def test_the_overlay_scales_to_the_reference_and_propagates_both_errors(n: int, m: int):
+    edges = np.array([0.5, 1.5])
+    panel = ratio.histograms("photon sum", "photons", np.ones(n), np.ones(m), edges)
+    found = ratio.ratio_of(panel)
+    assert panel.value.sum() == pytest.approx(n)
+    np.testing.assert_allclose(found.ratio, 1)
+    np.testing.assert_allclose(found.error, np.sqrt(1 / n + 1 / m))
+
+
+def test_an_empty_bin_of_the_reference_has_no_ratio_one_of_the_other_an_error():
+    edges = np.array([0.5, 1.5, 2.5])
+    panel = ratio.histograms("a", "photons", np.ones(4), np.full(4, 2.0), edges)
+    found = ratio.ratio_of(panel)
+    assert found.ratio.tolist() == [0.0]
+    assert found.error[0] == pytest.approx(1 / 4)
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_an_overlay_names_its_axes_and_marks_one(dark: bool):
+    panel = ratio.histograms("photon sum", "photons", np.arange(1, 50), np.arange(1, 90), np.array([0.5, 9.5, 89.5]))
+    option = ratio.overlay(panel, ("reference", "other"), dark)
+    json.dumps(option, allow_nan=False)
+    assert option["xAxis"][1]["name"] == "photon sum [photons]"
+    assert "showers per bin" in option["title"]["text"]
+    assert any(s.get("markLine", {}).get("data") == [{"yAxis": 1}] for s in option["series"])
+    assert option["legend"]["data"] == ["reference", "other"]
+
+
+def test_a_ratio_beyond_the_axis_is_an_arrowhead_at_its_end():
+    panel = ratio.histograms(
+        "a", "photons", np.array([1.0, 1, 2]), np.array([1.0, 2, 2, 2, 2]), np.array([0.5, 1.5, 2.5])
+    )
+    points = ratio.overlay(panel, ("r", "o"), False)["series"][-1]["data"]
+    assert points[1]["symbol"] == "triangle"
+    assert points[1]["value"][1] == ratio.LARGEST_RATIO
+
+
+@pytest.mark.parametrize("x", [[1.0, 2, 3], [0.5, 1.5, 2.5, 3.5], [5.0], [0.01, 1, 100]])
+def test_curves_take_edges_and_centres(x: list[float]):
+    n = 3 if len(x) > 1 else 1
+    panel = ratio.curve("a", "r [cm]", "share", x, [1.0] * n, [0.1] * n, [1.1] * n)
+    assert len(panel.edges) == n + 1
+    assert (np.diff(panel.edges) > 0).all()
+    json.dumps(ratio.overlay(panel, ("r", "o"), False), allow_nan=False)
+
+
+def test_empty_parts_still_have_edges():
+    assert len(ratio.value_edges([np.zeros(0)])) > 2
+    assert len(histogram.whole_counts([np.zeros(0)])) >= 2
+
+
+def test_ratios_within_and_beyond_differ_in_shape():
+    option = checks.ratios(["a", "b", "c", "d"], [1.0, 3.0, None, 99.0], 2.0, False)
+    json.dumps(option, allow_nan=False)
+    inside, beyond = option["series"]
+    assert inside["symbol"] != beyond["symbol"]
+    assert inside["data"] == [[1.0, 0]]
+    assert beyond["data"] == [[3.0, 1], [checks.FARTHEST, 3]]
+    assert [line["xAxis"] for line in inside["markLine"]["data"]] == [1, 2.0]
+
+
+def test_many_showers_are_drawn_as_bands_of_quantiles():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(1, 100, response.MANY + 1)
+    option = response.response(x, rng.normal(10 * x, 5), "Energy", "GeV", True, False)
+    json.dumps(option, allow_nan=False)
+    assert "dataset" not in option
+    assert {"90 % of showers", "68 % of showers"} <= {s.get("name") for s in option["series"]}
+    centre, found = response.quantile_bands(x, rng.normal(0, 1, len(x)), True)
+    np.testing.assert_allclose(found[0.84], 1, atol=0.2)
+    np.testing.assert_allclose(found[0.05], -1.64, atol=0.3)
+    assert (np.diff(centre) > 0).all()
+
+
+def test_a_sprite_can_be_scaled_to_a_given_top():
+    showers = np.full((1, 4, 4), 5.0)
+    assert tuple(open_url(picture.sprite_url(showers, 1, shared=True, top=5.0))[0, 0]) == tuple(colour.VIRIDIS[254])
+    dim = open_url(picture.sprite_url(showers, 1, log=False, shared=True, top=50.0))[0, 0]
+    assert tuple(dim) == tuple(colour.VIRIDIS[25])

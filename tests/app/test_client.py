@@ -1,6 +1,7 @@
 """The HTTP client against the fake behind the real wire contract, and against engines that misbehave."""
 
 import inspect
+import io
 import json
 import socket
 import threading
@@ -24,9 +25,11 @@ from engine.schema import (
     EngineError,
     EvaluateRequest,
     GenerateRequest,
+    ImportTask,
     MapRequest,
     NotFound,
     Particle,
+    SimulateTask,
     TrainSpec,
     WrongInput,
 )
@@ -58,6 +61,47 @@ def test_client_has_every_method_of_the_engine_with_the_same_arguments():
     for name, method in inspect.getmembers(Engine, inspect.isfunction):
         if not name.startswith("_"):
             assert inspect.signature(getattr(Client, name)) == inspect.signature(method), name
+
+
+def test_the_fake_has_every_method_of_the_engine_with_the_same_arguments():
+    for name, method in inspect.getmembers(Engine, inspect.isfunction):
+        if not name.startswith("_"):
+            assert inspect.signature(getattr(FakeEngine, name)) == inspect.signature(method), name
+
+
+def test_a_file_travels_and_is_imported_and_removed(client: Client):
+    direct = FakeEngine()
+    file = io.BytesIO()
+    np.savez(file, showers=direct.pictures[:6], conditions=direct.conditions[:6])
+    ticket = client.upload("my showers.npz", file.getvalue())
+    assert ticket.endswith("/my showers.npz")
+    task = client.start_task(ImportTask(data="mine", uploads=[ticket]))
+    while not (task := client.task(task.task_id)).ended:
+        time.sleep(0.05)
+    assert task.report
+    assert task.report.rows_kept == 6
+    assert [report.name for report in client.imports()] == ["mine"]
+    assert client.save_rows("mine", [0, 5], "npz")[:2] == b"PK"
+    client.remove_data("mine")
+    assert client.imports() == []
+    with pytest.raises(WrongInput, match="only imported sets"):
+        client.remove_data("zdc_geant4")
+
+
+def test_a_simulation_is_asked_for_once_and_fetched(client: Client):
+    request = SimulateTask(particle=Particle(energy_gev=50.0), n=2)
+    task = client.start_task(request)
+    with pytest.raises(NotFound):
+        client.task_arrays(task.task_id)
+    while not client.task(task.task_id).ended:
+        time.sleep(0.05)
+    assert client.start_task(request).state == "finished"
+    made = client.task_arrays(task.task_id)
+    assert made["showers"].shape == (2, 44, 44)
+    assert made.meta["label"].startswith("Geant4")
+    other = client.start_task(SimulateTask(particle=Particle(energy_gev=51.0)))
+    client.cancel_task(other.task_id)
+    assert client.task(other.task_id).state == "cancelled"
 
 
 def test_client_answers_as_the_engine_does(client: Client):

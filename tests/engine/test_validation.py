@@ -124,8 +124,8 @@ def lines(data, reference):
 
 def test_a_set_lies_on_its_own_curves(geant4):
     found = lines(geant4, geant4)
-    assert {"radial profile", "pixel spectrum", "f_div", "light of γ", "light of n", "photon sum, photons",
-            "photon sum, hadrons"} <= set(found)  # fmt: skip
+    assert {"radial profile", "pixel spectrum", "f_div", "light of γ", "light of n", "photon sum of γ",
+            "photon sum of hadrons"} <= set(found)  # fmt: skip
     for line in found.values():
         assert line.value == line.reference
         assert len(line.x) == len(line.reference) == len(line.error) > 0
@@ -140,7 +140,7 @@ def test_twice_the_light_doubles_every_curve_of_light_and_shifts_the_spectra(gea
     for name in ("radial profile", "f_div", "light of γ", "light of n"):
         np.testing.assert_allclose(found[name].value, 2 * np.array(found[name].reference))
     assert found["pixel spectrum"].value[0] == 0
-    hadrons = found["photon sum, hadrons"]
+    hadrons = found["photon sum of hadrons"]
     assert np.argmax(hadrons.value) > 1.5 * np.argmax(hadrons.reference)
 
 
@@ -156,7 +156,7 @@ def test_points_of_curves_are_those_of_a_slow_loop(geant4):
     assert profile.reference[profile.x.index(2.5)] == pytest.approx(light / fibres)
     spectrum = found["pixel spectrum"]
     assert spectrum.reference[1] == pytest.approx((geant4.showers == 2).mean())
-    density = np.array(found["photon sum, hadrons"].reference)
+    density = np.array(found["photon sum of hadrons"].reference)
     assert density.sum() * 0.1 == pytest.approx(1, abs=0.02)
 
 
