@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import logging
 import pkgutil
@@ -212,7 +213,14 @@ def bench(args: argparse.Namespace) -> int:
     names = [m.name for m in pkgutil.iter_modules(engine.bench.__path__) if m.name != "bundle"]
     if args.name not in names:
         raise WrongInput(f"unknown benchmark {args.name!r}: there are {', '.join(names)}")
-    result = importlib.import_module(f"engine.bench.{args.name}").run(quick=args.quick)
+    run = importlib.import_module(f"engine.bench.{args.name}").run
+    given = {"data": args.data, "seeds": args.seeds, "showers": args.showers}
+    given["rows"] = [row.strip() for row in args.rows.split(",")] if args.rows else None
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in given:
+        if name not in inspect.signature(run).parameters:
+            raise WrongInput(f"benchmark {args.name} has no option --{name}: leave it out")
+    result = run(quick=args.quick, **given)
     text = json.dumps(result, indent=1, ensure_ascii=False)
     if isinstance(args.json, str):
         try:
@@ -324,6 +332,10 @@ def parser() -> Parser:
     made.set_defaults(work=bench)
     made.add_argument("name", metavar="NAME")
     made.add_argument("--quick", action="store_true", help="fewer repetitions")
+    made.add_argument("--data", help="data set to train on (table1)")
+    made.add_argument("--seeds", type=int, help="trainings of each row (table1)")
+    made.add_argument("--rows", help="rows or models to take instead of all, comma between (table1)")
+    made.add_argument("--showers", type=int, help="training showers that each row sees (table1)")
     made.add_argument(
         "--json", nargs="?", const=True, metavar="FILE", help="one JSON object on stdout, or into FILE too"
     )
