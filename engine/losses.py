@@ -7,11 +7,12 @@ https://arxiv.org/abs/2006.06704. Images are (N, H, W), point clouds (N, d), all
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from geomloss import SamplesLoss
-from torch import Tensor
+from torch import Generator, Tensor
 
 EMPTY = 1e-6
 """Photons a fibre that no expectation falls below, so that the logarithm of an empty fibre is finite."""
@@ -143,3 +144,120 @@ def diversity(codes: Tensor, threshold: float = 0.0, scale: float = 1.0) -> Tens
 def last_layer_l2(layer: torch.nn.Linear) -> Tensor:
     """Eq. (7): ‖θ‖² of the encoder's last layer."""
     return layer.weight.square().sum()
+
+
+# ----------------------------------------------------------------------------------------------- codes and priors
+def kl_to_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(μ, σ²) ‖ N(0, 1)) = ½ Σ_d (μ² + σ² − 1 − log σ²) of (N, d), mean over the batch.
+
+    References: D. Kingma and M. Welling, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114, App. B.
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+
+
+def mmd(x: Tensor, y: Tensor, scales: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)) -> Tensor:
+    """Unbiased squared maximum mean discrepancy of (n, d) and (m, d) with inverse multiquadratic kernels
+    k(a, b) = Σ_s C/(C + ‖a − b‖²), C = 2·d·s: 2·d is what two standard normal points expect of ‖a − b‖².
+
+    References: I. Tolstikhin et al., Wasserstein Auto-Encoders, https://arxiv.org/abs/1711.01558, Alg. 2 and §4.
+    """
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        distance = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").square()
+        constants = [2 * a.shape[1] * scale for scale in scales]
+        return torch.stack([c / (c + distance) for c in constants]).sum(0)
+
+    def among(a: Tensor) -> Tensor:
+        # a point is at no distance of itself, where each kernel is 1
+        return (kernel(a, a).sum() - len(scales) * len(a)) / (len(a) * (len(a) - 1))
+
+    return among(x) + among(y) - 2 * kernel(x, y).mean()
+
+
+def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor) -> Tensor:
+    """Mean over `directions` (L, d), of unit length, of the squared 2-Wasserstein distance between the projections of
+    (n, d) and (n, d), which in one dimension pairs sorted values.
+
+    References: S. Kolouri et al., Sliced-Wasserstein Autoencoder, https://arxiv.org/abs/1804.01947.
+    """
+    first, second = (torch.sort(cloud @ directions.T, dim=0).values for cloud in (x, y))
+    return (first - second).square().mean()
+
+
+def sphere(n: int, d: int, rng: Generator, like: Tensor) -> Tensor:
+    """Points (n, d) drawn uniformly from the unit hypersphere, of the dtype and device of `like`.
+
+    References: G. Patrini et al., Sinkhorn AutoEncoders, https://arxiv.org/abs/1810.01118.
+    """
+    return F.normalize(torch.randn((n, d), generator=rng, device=like.device, dtype=like.dtype), dim=1)
+
+
+def effective_rank(codes: Tensor) -> Tensor:
+    """exp of the entropy of the normalised singular values of centred codes (N, d): how many directions are in use,
+    between 1 and d; 0 for codes in one point.
+
+    References: O. Roy and M. Vetterli, The effective rank, 2007.
+    """
+    values = torch.linalg.svdvals(codes - codes.mean(0))
+    share = values / values.sum().clamp(min=1e-12)
+    return torch.exp(-torch.special.xlogy(share, share).sum()) * (values.sum() > 1e-12)
+
+
+# ------------------------------------------------------------------------------------------------------ adversaries
+def logistic(real: Tensor, fake: Tensor) -> Tensor:
+    """−E log D(x) − E log(1 − D(G(z))) of logits (N,): what a discriminator minimises.
+
+    References: I. Goodfellow et al., Generative Adversarial Networks, https://arxiv.org/abs/1406.2661, Eq. (1).
+    """
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: Generator) -> Tensor:
+    """E (‖∇f(x̂)‖₂ − 1)² of a critic f, x̂ uniform on the line between each real and its generated point, (N, ...).
+
+    References: I. Gulrajani et al., Improved Training of Wasserstein GANs, https://arxiv.org/abs/1704.00028, Eq. (3).
+    """
+    shape = (len(real), *[1] * (real.ndim - 1))
+    share = torch.rand(shape, generator=rng, device=real.device, dtype=real.dtype)
+    between = torch.lerp(real, fake, share).detach().requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    # the tiny term keeps the root differentiable where a gradient vanishes
+    return ((gradient.flatten(1).square().sum(1) + 1e-12).sqrt() - 1).square().mean()
+
+
+def replica_spread(showers: Tensor, primary: Tensor) -> Tensor:
+    """How much the replicas of each shower's primary differ, (N,): standard deviation of log(1 + photons), mean over
+    fibres, over the mean of the batch; 0 for a primary that is there once."""
+    logs = torch.log1p(showers).flatten(1)
+    member = (primary[:, None] == primary[None, :]).to(logs.dtype)
+    mean = member @ logs / member.sum(1, keepdim=True)
+    square = member @ logs.square() / member.sum(1, keepdim=True)
+    spread = (square - mean.square()).clamp(min=0).sqrt().mean(1)
+    return spread / spread.mean().clamp(min=1e-12)
+
+
+def selective_diversity(
+    first: Tensor, second: Tensor, noise_first: Tensor, noise_second: Tensor, wanted: Tensor
+) -> Tensor:
+    """E f·|z − z′| / |G(z, q) − G(z′, q)|, distances in the mean absolute difference: small where unlike noise makes
+    unlike pictures (N, ...), counted as much as `wanted` f (N,) says, the spread of replicas.
+
+    References: J. Dubiński et al., Selectively increasing the diversity of GAN-generated samples,
+    https://arxiv.org/abs/2207.01561.
+    """
+    apart = (first - second).flatten(1).abs().mean(1)
+    steps = (noise_first - noise_second).abs().mean(1)
+    return (wanted * steps / (apart + 1e-3)).mean()
+
+
+# ------------------------------------------------------------------------------------------------------------ flows
+def flow_path(noise: Tensor, data: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+    """The point x_t = (1 − t)·noise + t·data on the straight path and its velocity data − noise, which a flow learns
+    by squared error. noise, data: (N, ...); time: (N,) in [0, 1].
+
+    References: Y. Lipman et al., Flow Matching for Generative Modeling, https://arxiv.org/abs/2210.02747, Eqs. (22, 23)
+    with σ_min = 0.
+    """
+    share = time.view(-1, *[1] * (data.ndim - 1))
+    return torch.lerp(noise, data, share), data - noise

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from engine import zdc
 from engine.schema import CONDITIONS, WrongInput
@@ -18,6 +20,22 @@ def mlp(sizes: list[int]) -> nn.Sequential:
     for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
+
+
+def normal(rows: Tensor, width: int, rng: Generator) -> Tensor:
+    """Standard normal noise (N, width) for each of the rows (N, ...), of their device and dtype."""
+    return torch.randn((len(rows), width), generator=rng, device=rows.device, dtype=rows.dtype)
+
+
+@contextmanager
+def resting(module: nn.Module) -> Iterator[None]:
+    """A module in evaluation mode meanwhile, so that it uses its running statistics and leaves them alone."""
+    before = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(before)
 
 
 def detector_of(shape: tuple[int, int]) -> zdc.Detector:
@@ -122,12 +140,14 @@ def checkerboard(shape: tuple[int, int]) -> Tensor:
 class Moments(nn.Module):
     """Facts of showers (N, H, W) [photons], (N, 52): light in all and by quadrant and parity of the fibre, centre,
     widths and the common share, and the brightest fibre with the 5×5 around it, in which the core of a shower lies.
-    A few convolutions learn these slowly, and strides blur where the core is."""
+    A few convolutions learn these slowly, and strides blur where the core is. `floor` photons keep the gradient of
+    the root of an empty quadrant finite, where showers are generated ones."""
 
     sums: Tensor
 
-    def __init__(self, shape: tuple[int, int]) -> None:
+    def __init__(self, shape: tuple[int, int], floor: float = 0.0) -> None:
         super().__init__()
+        self.floor = floor
         h, w = shape
         i, j = torch.arange(h) - (h - 1) / 2, torch.arange(w) - (w - 1) / 2
         board = checkerboard(shape)
@@ -149,7 +169,7 @@ class Moments(nn.Module):
         width_y = (yy - y * y).clamp(min=1e-4).log()
         peak = flat.amax(1)
         columns = [x, y, width_x, width_y, xy - x * y, board, torch.log1p(peak), (total[:, 0] > 0).to(flat.dtype)]
-        columns += list(torch.log1p(parts).unbind(1)) + list((parts.sqrt() / 8).unbind(1))
+        columns += list(torch.log1p(parts).unbind(1)) + list(((parts + self.floor).sqrt() / 8).unbind(1))
         return torch.cat([torch.stack([torch.log1p(total[:, 0]), *columns], dim=1), self._core(showers)], dim=1)
 
     def _core(self, showers: Tensor) -> Tensor:
@@ -237,32 +257,54 @@ class BatchRenorm(nn.Module):
         return (x - mean) / std * stretch + shift
 
 
+def convolutions(width: int, norm: bool, slope: float = 0.0) -> nn.Sequential:
+    """Four 5×5 convolutions of stride 2 with `width` to 8·`width` channels, flattened; `slope` of the rectifiers
+    below zero."""
+    layers: list[nn.Module] = []
+    channels = [1, width, 2 * width, 4 * width, 8 * width]
+    for inputs, outputs in zip(channels[:-1], channels[1:], strict=True):
+        # a bias before batch norm would have no effect and no gradient
+        layers.append(nn.Conv2d(inputs, outputs, 5, stride=2, padding=2, bias=not norm))
+        layers += [nn.BatchNorm2d(outputs)] if norm else []
+        layers.append(nn.LeakyReLU(slope) if slope else nn.ReLU())
+    return nn.Sequential(*layers, nn.Flatten())
+
+
+def convolved(shape: tuple[int, int], width: int) -> int:
+    """Numbers that `convolutions` gives for a shower."""
+    return 8 * width * math.prod(math.ceil(n / 16) for n in shape)
+
+
 class Encoder(nn.Module):
     """Four 5×5 convolutions with batch norm (those of the Wasserstein autoencoder, arXiv:1711.01558) on log(1+x),
     beside them, if wanted, the shower's moments; `last` is the layer of Eq. (7). Normalising the code keeps its spread
-    at 1, which the transport term would otherwise shrink to nothing."""
+    at 1, which the transport term would otherwise shrink to nothing. `features` is the width of the conditions that it
+    sees, if any."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, shape: tuple[int, int], latent: int, width: int, hidden: int, moments: bool = True) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        latent: int,
+        width: int,
+        hidden: int,
+        moments: bool = True,
+        features: int = 0,
+        normalise: bool = True,
+    ) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        channels = [1, width, 2 * width, 4 * width, 8 * width]
-        for inputs, outputs in zip(channels[:-1], channels[1:], strict=True):
-            # a bias before batch norm would have no effect and no gradient
-            layers += [nn.Conv2d(inputs, outputs, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(outputs)]
-            layers += [nn.ReLU()]
-        self.convolutions = nn.Sequential(*layers, nn.Flatten())
+        self.convolutions = convolutions(width, norm=True)
         self.moments = Moments(shape) if moments else None
         facts = self.moments.width if self.moments else 0
         self.register_buffer("mean", torch.zeros(facts))
         self.register_buffer("std", torch.ones(facts))
-        size = 8 * width * math.prod(math.ceil(n / 16) for n in shape)
-        self.join = nn.Sequential(nn.Linear(size + facts, hidden), nn.ReLU())
+        size = convolved(shape, width)
+        self.join = nn.Sequential(nn.Linear(size + facts + features, hidden), nn.ReLU())
         # moments reach the code directly as well, so that light and centre stand in it nearly linearly
-        self.last = nn.Linear(hidden + facts, latent, bias=False)
-        self.normalise = BatchRenorm(latent)
+        self.last = nn.Linear(hidden + facts + features, latent, bias=False)
+        self.normalise = BatchRenorm(latent) if normalise else nn.Identity()
 
     @torch.no_grad()
     def fit(self, showers: Tensor) -> None:
@@ -273,13 +315,12 @@ class Encoder(nn.Module):
         self.mean.copy_(moments.mean(0))
         self.std.copy_(moments.std(0).clamp(min=1e-3))
 
-    def forward(self, showers: Tensor) -> Tensor:
+    def forward(self, showers: Tensor, features: Tensor | None = None) -> Tensor:
         image = self.convolutions(torch.log1p(showers).unsqueeze(1))
-        if self.moments is None:
-            return self.normalise(self.last(self.join(image)))
-        facts = (self.moments(showers) - self.mean) / self.std
-        joined = self.join(torch.cat([image, facts], dim=1))
-        return self.normalise(self.last(torch.cat([joined, facts], dim=1)))
+        facts = [] if self.moments is None else [(self.moments(showers) - self.mean) / self.std]
+        facts += [] if features is None else [features]
+        joined = self.join(torch.cat([image, *facts], dim=1))
+        return self.normalise(self.last(torch.cat([joined, *facts], dim=1)))
 
 
 # -------------------------------------------------------------------------------------------------------- decoders
@@ -371,3 +412,45 @@ class SpotDecoder(nn.Module):
         width = log_width.clamp(-1.6, 3.5).exp()[:, :, None]
         scaled = (fibres - centre[:, :, None]) / width
         return torch.exp(-0.5 * scaled.square()) / (width * math.sqrt(2 * math.pi))
+
+
+class IntensityDecoder(nn.Module):
+    """A decoder whose photon sum a head of its own predicts and imposes: the picture within says where light falls,
+    the head how much of it."""
+
+    def __init__(self, decoder: SpotDecoder | ConvolutionDecoder, latent: int, hidden: int) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.head = mlp([latent, hidden, hidden, 1])
+
+    def total(self, latent: Tensor) -> Tensor:
+        """Expected photons (N,) of codes (N, d)."""
+        return torch.exp((self.head(latent).squeeze(1) + 4).clamp(max=14.0))
+
+    def forward(self, latent: Tensor) -> Tensor:
+        image = self.decoder(latent)
+        return image * (self.total(latent) / image.sum((1, 2)).clamp(min=1e-6))[:, None, None]
+
+    def light_sums(self, latent: Tensor) -> Tensor:
+        sums = self.decoder.light_sums(latent)
+        return sums * (self.total(latent) / sums[:, :8].sum(1).clamp(min=1e-6))[:, None]
+
+
+Decoder = SpotDecoder | ConvolutionDecoder | IntensityDecoder
+
+
+def make_decoder(
+    kind: Literal["spots", "convolutions"],
+    shape: tuple[int, int],
+    latent: int,
+    width: int,
+    hidden: int,
+    spots: int,
+    intensity: bool = False,
+) -> Decoder:
+    """The decoder of a config's settings."""
+    if kind == "spots":
+        decoder = SpotDecoder(shape, latent, hidden, spots)
+    else:
+        decoder = ConvolutionDecoder(shape, latent, width)
+    return IntensityDecoder(decoder, latent, hidden) if intensity else decoder

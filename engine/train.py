@@ -1,8 +1,9 @@
 """The only training loop: a generator of logs. It knows no disk, no server and no cluster.
 
-A step draws one batch; each phase of the model takes the gradient of its own loss with respect to its own
-parameters, and nothing else. Everything random follows from `seed`: weights, order of the data (seed and epoch
-alone), noise (one generator, saved with the state), so a resumed training continues bit by bit on a CPU.
+A step draws one batch for each turn of its phases; each phase of the model takes the gradient of its own loss with
+respect to its own parameters, and nothing else, in the share of the training that is its own. Everything random
+follows from `seed`: weights, order of the data (seed and epoch alone), noise (one generator, saved with the state), so
+a resumed training continues bit by bit on a CPU.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch import Generator, Tensor
 from engine import zdc
 from engine.datasets.base import Dataset
 from engine.models import base as models
-from engine.models.base import Batch, Model
+from engine.models.base import Batch, Model, Phase
 from engine.schema import EngineError, WrongInput
 
 
@@ -65,20 +66,22 @@ class Training:
         self.model: Model = model.to(self.device)
         self.model.fit_scalers(self.showers[rows].float(), self.conditions[rows])
         self.phases = self.model.phases()
-        self.optimisers = [torch.optim.Adam(phase.parameters, lr=self.config.learning_rate) for phase in self.phases]
+        self.optimisers = [_optimiser(phase, self.config.learning_rate) for phase in self.phases]
         self.rng = Generator(self.device).manual_seed(seed)
         self.step = 0
         self.steps_per_epoch = len(self.batches(0))
         self.steps = self.config.epochs * self.steps_per_epoch
+        self.turns = max(phase.steps for phase in self.phases)
 
     @property
     def epoch(self) -> int:
         """Whole epochs done."""
         return self.step // self.steps_per_epoch
 
-    def batches(self, epoch: int) -> list[np.ndarray]:
-        """Row numbers of each batch of an epoch, a function of seed and epoch alone."""
-        order = np.random.default_rng((self.seed, epoch))
+    def batches(self, epoch: int, turn: int = 0) -> list[np.ndarray]:
+        """Row numbers of each batch of an epoch, a function of seed and epoch alone. Phases that run several times a
+        step walk through the data in an order of their own each `turn`."""
+        order = np.random.default_rng((self.seed, epoch, 0, turn) if turn else (self.seed, epoch))
         if self.config.grouping == "rows":
             return _chunks(order.permutation(self.train_rows), self.config.batch)
         primary = self.data.primary_id[self.train_rows]
@@ -89,13 +92,13 @@ class Training:
             np.concatenate([groups[i] for i in part]) for part in _chunks(order.permutation(len(groups)), per_batch)
         ]
 
-    def batch(self, rows: np.ndarray) -> Batch:
+    def batch(self, rows: np.ndarray, turn: int = 0) -> Batch:
         """The showers of these rows, mirrored and transposed at random where the config says so."""
         index = torch.from_numpy(rows).to(self.device)
         _, primary = np.unique(self.data.primary_id[rows], return_inverse=True)
         showers, conditions = self.showers[index].float(), self.conditions[index]
         if self.config.augment and self.model.training:
-            draw = np.random.default_rng((self.seed, self.step, 8)).integers(0, 8, primary.max() + 1)
+            draw = np.random.default_rng((self.seed, self.step, 8, turn)).integers(0, 8, primary.max() + 1)
             # on the CPU one boolean mask a symmetry is cheaper than a gather of every pixel
             showers, conditions = augment(showers, conditions, torch.from_numpy(draw[primary]).to(self.device))
         return Batch(showers, conditions, torch.from_numpy(primary).to(self.device))
@@ -105,24 +108,27 @@ class Training:
         if self.step == 0:
             yield Log(0, 0, self.validate(), checkpoint=True)
         while self.step < self.steps:
-            batches = self.batches(self.epoch)
-            for rows in batches[self.step % self.steps_per_epoch :]:
-                yield self.advance(rows)
+            batches = zip(*(self.batches(self.epoch, turn) for turn in range(self.turns)), strict=True)
+            for rows in list(batches)[self.step % self.steps_per_epoch :]:
+                yield self.advance(*rows)
             if self.epoch % self.config.checkpoint_epochs == 0 or self.step == self.steps:
                 yield Log(self.step, self.epoch, self.validate(), checkpoint=True)
 
-    def advance(self, rows: np.ndarray) -> Log:
-        """One step of every phase on one batch."""
+    def advance(self, rows: np.ndarray, *further: np.ndarray) -> Log:
+        """One step of every phase whose span it is: on the batch of `rows`, and on `further` ones where a phase runs
+        several times (on `rows` again where none are given)."""
         begin = time.perf_counter()
         self.model.train()
-        batch = self.batch(rows)
-        rate = self.learning_rate(self.step)
+        batches = [self.batch(part, turn) for turn, part in enumerate((rows, *further))]
         terms: dict[str, float] = {}
         for phase, optimiser in zip(self.phases, self.optimisers, strict=True):
+            rate = self.learning_rate(self.step, phase)
+            if rate is None:
+                continue
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            for _ in range(phase.steps):
-                losses = phase.loss(batch, self.rng)
+            for turn in range(phase.steps):
+                losses = phase.loss(batches[turn % len(batches)], self.rng)
                 values = {name: float(value.detach()) for name, value in losses.items()}
                 for name, value in values.items():
                     if not math.isfinite(value):
@@ -131,28 +137,47 @@ class Training:
                 for parameter, gradient in zip(phase.parameters, gradients, strict=True):
                     parameter.grad = gradient
                 optimiser.step()
-                prefix = "loss" if len(self.phases) == 1 else f"loss/{phase.name}"
-                terms |= {f"{prefix}/{name}": value for name, value in values.items()}
+                if phase.clip is not None:
+                    with torch.no_grad():
+                        for parameter in phase.parameters:
+                            parameter.clamp_(-phase.clip, phase.clip)
+                terms |= {f"{self.prefix('loss', phase)}/{name}": value for name, value in values.items()}
         self.step += 1
         seconds = time.perf_counter() - begin
         return Log(self.step, self.epoch, terms | {"system/samples_per_s": len(rows) / seconds})
 
-    def learning_rate(self, step: int) -> float:
+    def prefix(self, group: str, phase: Phase) -> str:
+        """What the names of a phase's terms begin with."""
+        return group if len(self.phases) == 1 else f"{group}/{phase.name}"
+
+    def span(self, phase: Phase) -> tuple[int, int]:
+        """The first step of a phase, and the one after its last. Phases that follow each other share no step."""
+        return round(phase.span[0] * self.steps), round(phase.span[1] * self.steps)
+
+    def learning_rate(self, step: int, phase: Phase) -> float | None:
+        """The rate of a phase at a step, None outside its span; steps beyond the training are of its last phases."""
+        first, end = self.span(phase)
+        if step < first or end <= min(step, self.steps - 1):
+            return None
+        start = self.config.learning_rate if phase.learning_rate is None else phase.learning_rate
         if self.config.schedule == "constant":
-            return self.config.learning_rate
-        return self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+            return start
+        return start * 0.5 * (1 + math.cos(math.pi * (step - first) / (end - first)))
 
     @torch.no_grad()
     def validate(self, limit: int = 2000) -> dict[str, float]:
-        """Loss terms on validation showers in evaluation mode; noise seeded, so values compare between epochs."""
+        """Loss terms on validation showers in evaluation mode, and the model's readings; noise seeded, so values
+        compare between epochs."""
         self.model.eval()
-        batch = self.batch(self.data.rows("validation")[:limit])
+        rows = self.data.rows("validation")[:limit]
+        batch = self.batch(rows)
         rng = Generator(self.device).manual_seed(self.seed + 1)
         terms: dict[str, float] = {}
         for phase in self.phases:
-            prefix = "validation" if len(self.phases) == 1 else f"validation/{phase.name}"
+            prefix = self.prefix("validation", phase)
             terms |= {f"{prefix}/{name}": float(value.detach()) for name, value in phase.loss(batch, rng).items()}
-        return terms
+        readings = self.model.readings(self.batch(rows[: self.model.watched]), rng)
+        return terms | {name: float(value) for name, value in readings.items()}
 
     # ------------------------------------------------------------------------------------------------------- state
     def state(self) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -181,11 +206,20 @@ class Training:
             raise WrongInput(f"this training state does not fit: {str(error).splitlines()[0]}") from error
 
 
+def _optimiser(phase: Phase, learning_rate: float) -> torch.optim.Optimizer:
+    if phase.optimiser == "rmsprop":
+        return torch.optim.RMSprop(phase.parameters, lr=learning_rate)
+    return torch.optim.Adam(phase.parameters, lr=learning_rate, betas=phase.betas)
+
+
 def augment(showers: Tensor, conditions: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
     """One of the face's eight symmetries for each shower: bit 0 mirrors x, bit 1 mirrors y, bit 2 then exchanges
     x and y. Mirroring x negates Vx and Px; the exchange swaps (Vx, Px) with (Vy, Py). Needs square images."""
     if showers.shape[1] != showers.shape[2]:
-        raise WrongInput(f"only square faces are symmetric under exchange of x and y, not {tuple(showers.shape[1:])}")
+        raise WrongInput(
+            f"only square faces are symmetric under exchange of x and y, not {tuple(showers.shape[1:])}: "
+            "train with augment = false"
+        )
     showers, conditions = showers.clone(), conditions.clone()
     for bit, dims, columns in ((1, [1], [zdc.VX, zdc.PX]), (2, [2], [zdc.VY, zdc.PY])):
         chosen = (draw & bit) > 0

@@ -15,7 +15,7 @@ ENGINE_LAYERS = [
     {"service"},
     {"jobs", "job", "trainer", "host", "runs", "latent", "conditions", "export", "tasks", "work", "shelf"},
     {"train", "sets", "once", "imports", "validation"},
-    {"models", "datasets", "metrics", "geant4"},
+    {"models", "autoencoder", "adversarial", "flow", "datasets", "metrics", "geant4"},
     {"nets", "losses", "zdc", "showers"},
     {"schema"},
 ]

@@ -22,6 +22,7 @@ from safetensors.torch import save as save_tensors
 from torch import Generator, Tensor, nn
 
 import engine.models
+from engine import losses
 from engine.schema import FormField, ModelInfo, NotFound, WrongInput
 
 FORMAT = "showerscope-model-1"
@@ -78,12 +79,22 @@ class Batch:
 @dataclass(frozen=True)
 class Phase:
     """One optimiser's share of a step. `loss(batch, rng)` returns named scalar terms; `total` is differentiated
-    with respect to `parameters` and to nothing else. Runs `steps` times each training step."""
+    with respect to `parameters` and to nothing else.
+
+    Runs `steps` times each training step, each time on a batch of its own. `learning_rate` None is the config's;
+    the schedule goes over the phase's `span`, its first and last share of the training. `clip` bounds each weight
+    after a step.
+    """
 
     name: str
     parameters: list[nn.Parameter]
     loss: Callable[[Batch, Generator], dict[str, Tensor]]
     steps: int = 1
+    optimiser: Literal["adam", "rmsprop"] = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
+    learning_rate: float | None = None
+    clip: float | None = None
+    span: tuple[float, float] = (0.0, 1.0)
 
 
 class Model(nn.Module):
@@ -96,6 +107,8 @@ class Model(nn.Module):
     paper: ClassVar[str] = ""
     Config: ClassVar[type[Config]]
     has_latent: ClassVar[bool] = True
+    watched: ClassVar[int] = 600
+    """Validation showers that `readings` looks at."""
 
     def __init__(self, config: Config, shape: tuple[int, int]) -> None:
         super().__init__()
@@ -126,6 +139,31 @@ class Model(nn.Module):
         rate = self.decode(self.prior(conditions, rng), conditions)
         return torch.poisson(rate, generator=rng) if light == "poisson" else rate
 
+    @torch.no_grad()
+    def readings(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
+        """What a run records of a validation batch beside its loss terms: spread and effective rank of encoded and
+        generated codes, and how much light is reconstructed and generated, each over the simulated light."""
+        x, q = batch.showers, batch.conditions
+        seen = x.sum((1, 2))
+        light = seen.sum().clamp(min=1)
+        found: dict[str, Tensor] = {}
+        if self.has_latent:
+            codes, drawn = self.encode(x, q), self.prior(q, rng)
+            found["latent/std"] = codes.std(0).mean()
+            # Poisson light hides a generated spread that is too narrow
+            found["latent/spread_ratio"] = drawn.std(0).mean() / codes.std(0).mean().clamp(min=1e-12)
+            found["latent/effective_rank"] = losses.effective_rank(codes)
+            found["latent/generated_rank"] = losses.effective_rank(drawn)
+            found["validation/reconstructed_light"] = self.decode(codes, q).sum() / light
+        made = self.sample(q, rng).sum((1, 2))
+        found["validation/generated_light"] = made.sum() / light
+        found["validation/generated_sum_distance"] = (made.sort().values - seen.sort().values).abs().mean()
+        roots = made.sqrt()[:, None], seen.sqrt()[:, None]
+        repeated = torch.cat([roots[0], self.sample(q, rng).sum((1, 2)).sqrt()[:, None]])
+        owner = batch.primary
+        found["validation/generated_score"] = losses.energy_score(repeated, torch.cat([owner, owner]), roots[1], owner)
+        return found
+
 
 # --------------------------------------------------------------------------------------------------------- registry
 def names() -> list[str]:
@@ -138,8 +176,8 @@ def get(name: str) -> type[Model]:
     if name not in names():
         raise NotFound(f"unknown model {name!r}: there are {', '.join(names())}")
     module = importlib.import_module(f"engine.models.{name}")
-    found = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Model) and c is not Model]
-    return next(c for c in found if c.name == name)
+    own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
+    return next(c for c in own if issubclass(c, Model) and c.name == name)
 
 
 def configure(model: type[Model], values: Mapping[str, Any]) -> Config:

@@ -66,7 +66,8 @@ class Series(BaseModel):
 
 class History(BaseModel):
     """Logged series of a run, decimated to at most ~1 000 points each, extremes kept. Names are `group/term`:
-    `loss/…` (training terms, unweighted, and `loss/total`), `validation/…`, `latent/…`, `system/…`."""
+    `loss/…` (training terms, unweighted, and `loss/total`), `validation/…`, `latent/…`, `system/…`. Models of several
+    phases name them: `loss/critic/…`, `validation/critic/…`."""
 
     run_id: str
     last_step: int = -1

@@ -202,3 +202,114 @@ def test_last_layer_l2_is_the_squared_frobenius_norm():
     assert float(losses.last_layer_l2(layer).detach()) == pytest.approx(
         sum(w**2 for row in layer.weight.tolist() for w in row)
     )
+
+
+# ------------------------------------------------------------------------------------------------ codes and priors
+def test_kl_to_normal_is_that_of_torch():
+    mean, log_variance = cloud(7, 3, 0), cloud(7, 3, 1)
+    normal = torch.distributions.Normal(mean, (log_variance / 2).exp())
+    exact = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(1).mean()
+    torch.testing.assert_close(losses.kl_to_normal(mean, log_variance), exact)
+    assert float(losses.kl_to_normal(torch.zeros(2, 3), torch.zeros(2, 3))) == 0
+
+
+def test_mmd_by_brute_force():
+    x, y = cloud(6, 3, 0), cloud(5, 3, 1) + 0.4
+
+    def k(a: torch.Tensor, b: torch.Tensor) -> float:
+        return sum(6 * s / (6 * s + float(((a - b) ** 2).sum())) for s in (0.1, 0.2, 0.5, 1, 2, 5, 10))
+
+    among = [np.mean([k(a, b) for i, a in enumerate(c) for j, b in enumerate(c) if i != j]) for c in (x, y)]
+    expected = sum(among) - 2 * np.mean([k(a, b) for a in x for b in y])
+    assert float(losses.mmd(x, y)) == pytest.approx(expected)
+
+
+def test_mmd_is_unbiased_where_distributions_agree_and_positive_where_they_do_not():
+    equal = [float(losses.mmd(cloud(40, 4, k), cloud(40, 4, 100 + k))) for k in range(60)]
+    assert abs(np.mean(equal)) < 3 * np.std(equal) / math.sqrt(60)
+    assert float(losses.mmd(cloud(40, 4, 0), cloud(40, 4, 1) + 1)) > 10 * np.std(equal)
+
+
+def test_1d_sliced_equals_emd():
+    x, y = cloud(30, 1, 0), cloud(30, 1, 1) + 0.5
+    value = losses.sliced_wasserstein(x, y, torch.tensor([[1.0], [-1.0]], dtype=x.dtype))
+    assert float(value) == pytest.approx(ot.emd2_1d(x[:, 0].numpy(), y[:, 0].numpy(), metric="sqeuclidean"))
+
+
+def test_sliced_wasserstein_is_that_of_an_independent_library():
+    x, y = cloud(25, 4, 0), cloud(25, 4, 1) * 1.5
+    directions = losses.sphere(40, 4, torch.Generator().manual_seed(2), x)
+    expected = ot.sliced_wasserstein_distance(x.numpy(), y.numpy(), projections=directions.T.numpy()) ** 2
+    assert float(losses.sliced_wasserstein(x, y, directions)) == pytest.approx(expected)
+
+
+def test_the_hypersphere_is_of_unit_radius_and_has_no_preferred_direction():
+    points = losses.sphere(20_000, 3, torch.Generator().manual_seed(0), torch.zeros(1, dtype=torch.float64))
+    torch.testing.assert_close(points.norm(dim=1), torch.ones(20_000, dtype=torch.float64))
+    assert float(points.mean(0).abs().max()) < 0.02
+    torch.testing.assert_close(points.T @ points / 20_000, torch.eye(3, dtype=torch.float64) / 3, atol=0.01, rtol=0)
+
+
+def test_effective_rank_counts_directions_in_use():
+    flat = torch.cat([cloud(4000, 3, 0), torch.zeros(4000, 5, dtype=torch.float64)], dim=1)
+    assert float(losses.effective_rank(flat)) == pytest.approx(3, abs=0.01)
+    assert float(losses.effective_rank(cloud(9, 1, 0).expand(9, 6))) == pytest.approx(1)
+    assert float(losses.effective_rank(torch.ones(5, 4))) == 0
+
+
+# ------------------------------------------------------------------------------------------------------ adversaries
+def test_the_logistic_loss_is_that_of_goodfellow_and_log_four_where_nothing_can_be_told():
+    real, fake = cloud(9, 1, 0)[:, 0], cloud(9, 1, 1)[:, 0]
+    brute = -(torch.sigmoid(real).log().mean() + (1 - torch.sigmoid(fake)).log().mean())
+    torch.testing.assert_close(losses.logistic(real, fake), brute)
+    assert float(losses.logistic(torch.zeros(3), torch.zeros(3))) == pytest.approx(math.log(4))
+
+
+def test_gradient_penalty_of_a_linear_critic_is_that_of_its_slope():
+    slope = cloud(1, 12, 0)[0]
+    real, fake = cloud(5, 12, 1).view(5, 3, 4), cloud(5, 12, 2).view(5, 3, 4)
+    rng = torch.Generator().manual_seed(0)
+    value = losses.gradient_penalty(lambda x: x.flatten(1) @ slope, real, fake, rng)
+    assert float(value) == pytest.approx((float(slope.norm()) - 1) ** 2)
+    assert float(losses.gradient_penalty(lambda x: x.flatten(1) @ slope / slope.norm(), real, fake, rng)) < 1e-12
+
+
+def test_gradient_penalty_is_taken_between_the_points_and_reaches_the_critic():
+    weight = torch.ones((), dtype=torch.float64, requires_grad=True)
+    real, fake = torch.zeros(400, 1, dtype=torch.float64), torch.ones(400, 1, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(0)
+    # f = w·x²: the slope is 2·w·x, so the penalty is E (2x − 1)² = 1/3 for x uniform in [0, 1]
+    value = losses.gradient_penalty(lambda x: weight * x.square().sum(1), real, fake, rng)
+    assert float(value.detach()) == pytest.approx(1 / 3, abs=0.05)
+    assert float(torch.autograd.grad(value, weight)[0]) == pytest.approx(2 / 3, abs=0.1)
+
+
+def test_replica_spread_is_zero_for_equal_replicas_and_one_on_average():
+    showers = torch.poisson(torch.full((6, 5, 5), 4.0), generator=torch.Generator().manual_seed(0))
+    primary = torch.tensor([0, 0, 1, 1, 2, 3])
+    showers[1] = showers[0]
+    spread = losses.replica_spread(showers, primary)
+    assert spread[[0, 1, 4, 5]].abs().max() < 1e-3
+    brute = torch.log1p(showers[2:4]).std(0, unbiased=False).mean()
+    torch.testing.assert_close(spread[2] / spread.mean(), spread[2])
+    torch.testing.assert_close(spread[2] * (2 * brute / 6), brute, rtol=1e-3, atol=0)
+
+
+def test_selective_diversity_falls_with_unlike_pictures_where_they_are_wanted():
+    noise, again = cloud(4, 3, 0), cloud(4, 3, 1)
+    picture, shift = cloud(4, 6, 2).view(4, 2, 3), cloud(4, 6, 3).view(4, 2, 3)
+    wanted = torch.tensor([1.0, 0.0, 2.0, 0.0], dtype=torch.float64)
+    near, far = (losses.selective_diversity(picture, picture + s * shift, noise, again, wanted) for s in (1.0, 2.0))
+    assert float(far) == pytest.approx(float(near) / 2, rel=0.01)
+    alone = losses.selective_diversity(picture[::2], picture[::2] + shift[::2], noise[::2], again[::2], wanted[::2])
+    torch.testing.assert_close(near, alone / 2)
+
+
+# ------------------------------------------------------------------------------------------------------------ flows
+def test_a_flow_path_runs_straight_from_noise_to_data_at_its_velocity():
+    noise, data = cloud(5, 6, 0).view(5, 2, 3), cloud(5, 6, 1).view(5, 2, 3)
+    for time, expected in ((0.0, noise), (1.0, data)):
+        torch.testing.assert_close(losses.flow_path(noise, data, torch.full((5,), time).double())[0], expected)
+    time = torch.rand(5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    (here, velocity), (there, _) = (losses.flow_path(noise, data, time + step) for step in (0.0, 0.01))
+    torch.testing.assert_close((there - here) / 0.01, velocity)

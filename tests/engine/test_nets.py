@@ -180,3 +180,41 @@ def test_generator_has_three_hidden_layers_and_listens_to_noise_and_conditions()
     out = generator(noise, q)
     assert not torch.equal(out, generator(noise + 1, q))
     assert not torch.equal(out, generator(noise, q + 1))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", ["spots", "convolutions"])
+def test_an_intensity_head_imposes_its_sum_and_keeps_the_picture(kind, shape):
+    torch.manual_seed(0)
+    decoder = nets.make_decoder(kind, shape, 5, 4, 32, 6, intensity=True).eval()
+    codes = torch.randn(4, 5, generator=seed())
+    image, inner = decoder(codes), decoder.decoder(codes)
+    torch.testing.assert_close(image.sum((1, 2)), decoder.total(codes))
+    torch.testing.assert_close(image / image.sum((1, 2), keepdim=True), inner / inner.sum((1, 2), keepdim=True))
+    torch.testing.assert_close(decoder.light_sums(codes), nets.LightSums(shape)(image), rtol=1e-4, atol=1e-3)
+
+
+def test_an_encoder_that_is_told_the_conditions_listens_to_them():
+    torch.manual_seed(0)
+    encoder = nets.Encoder((44, 44), 4, 4, 32, features=3, normalise=False).eval()
+    showers = torch.poisson(torch.ones(5, 44, 44), generator=seed())
+    q = torch.randn(5, 3, generator=seed())
+    assert not torch.equal(encoder(showers, q), encoder(showers, q + 1))
+    assert list(encoder.normalise.parameters()) == list(encoder.normalise.buffers()) == []
+
+
+def test_normal_noise_follows_its_generator_and_the_dtype_of_its_rows():
+    rows = torch.zeros(4, 9, dtype=torch.float64)
+    assert torch.equal(nets.normal(rows, 3, seed()), nets.normal(rows, 3, seed()))
+    assert nets.normal(rows, 3, seed()).dtype == torch.float64
+    assert nets.normal(rows, 3, seed()).shape == (4, 3)
+
+
+def test_a_resting_module_leaves_its_statistics_alone():
+    norm = torch.nn.BatchNorm1d(3)
+    assert norm.running_mean is not None
+    before = norm.running_mean.clone()
+    with nets.resting(norm):
+        norm(torch.randn(9, 3, generator=torch.Generator().manual_seed(0)) + 5)
+    assert torch.equal(norm.running_mean, before)
+    assert norm.training

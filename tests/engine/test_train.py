@@ -99,3 +99,43 @@ def test_replicas_share_their_symmetry(data):
         rows = batch.conditions[batch.primary == primary]
         assert len(rows) == 3
         torch.testing.assert_close(rows, rows[:1].expand_as(rows), rtol=1e-5, atol=1e-6)
+
+
+# ---------------------------------------------------------------------------------------------------------- phases
+@pytest.mark.parametrize("grouping", ["rows", "primaries"])
+def test_each_turn_of_a_phase_shows_all_showers_in_an_order_of_its_own(data, grouping):
+    training = Training("wgan", SMALL | {"grouping": grouping}, data, seed=1)
+    assert training.turns == 5
+    orders = [np.concatenate(training.batches(0, turn)) for turn in range(training.turns)]
+    for order in orders:
+        np.testing.assert_array_equal(np.sort(order), np.sort(data.rows("train")))
+    assert len({order.tobytes() for order in orders}) == 5
+    np.testing.assert_array_equal(np.concatenate(training.batches(0, 3)), orders[3])
+
+
+def test_stages_follow_each_other_and_each_has_a_schedule_of_its_own(data):
+    training = Training("latent_flow", SMALL | {"epochs": 10, "share": 0.37}, data, seed=1)
+    first, second = training.phases
+    turn = training.span(first)[1]
+    assert training.span(first)[0] == 0
+    assert training.span(second) == (turn, training.steps)
+    assert training.learning_rate(0, first) == training.config.learning_rate
+    assert training.learning_rate(turn - 1, second) is None
+    assert training.learning_rate(turn, first) is None
+    assert training.learning_rate(turn, second) == training.config.flow_rate
+    assert training.learning_rate(training.steps - 1, second) < 0.1 * training.config.flow_rate
+
+
+def test_a_phase_chooses_its_optimiser_and_its_state_is_kept(data):
+    training = Training("wgan", SMALL | {"epochs": 1}, data, seed=1)
+    assert all(isinstance(optimiser, torch.optim.RMSprop) for optimiser in training.optimisers)
+    training.advance(training.batches(0)[0])
+    kept = {name.rsplit(".", 1)[1] for name in training.state()[0] if name.startswith("optimiser.critic.")}
+    assert kept == {"step", "square_avg"}
+    betas = [group["betas"] for o in Training("wgan_gp", SMALL, data, 1).optimisers for group in o.param_groups]
+    assert betas == [(0.0, 0.9)] * 2
+
+
+def test_a_phase_may_have_a_rate_of_its_own(data):
+    training = Training("wae_gan", SMALL | {"adversary_rate": 0.002, "schedule": "constant"}, data, seed=1)
+    assert [training.learning_rate(0, phase) for phase in training.phases] == [0.002, training.config.learning_rate]

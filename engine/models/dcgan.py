@@ -1,0 +1,45 @@
+"""Deep convolutional generative adversarial network, with conditions in generator and discriminator.
+
+A. Radford, L. Metz, S. Chintala, https://arxiv.org/abs/1511.06434; M. Mirza and S. Osindero,
+https://arxiv.org/abs/1411.1784.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from engine.models.base import option
+from engine.models.gan import GAN, GANConfig
+
+PAPER = "arXiv:1511.06434"
+
+
+class DCGANConfig(GANConfig):
+    decoder: Literal["spots", "convolutions"] = option(
+        "convolutions",
+        "A sum of Gaussian spots in fibre coordinates, or four transposed convolutions, four times slower.",
+        source=f"convolutions: {PAPER} §3; spots: own",
+    )
+    game: Literal["minimax", "non_saturating"] = option(
+        "non_saturating",
+        "What the generator minimises: log(1 − D(G(z))), which goes flat against a perfect discriminator, or "
+        "−log D(G(z)).",
+        source="arXiv:1406.2661 §3", group="Losses",
+    )  # fmt: skip
+    learning_rate: float = option(
+        2e-4, "Adam's step size at the start, β₁ = 0.5.", gt=0, le=0.1, group="Training", source=f"{PAPER} §4"
+    )
+
+
+class DCGAN(GAN):
+    """Convolutions with batch norm on both sides, the game that does not saturate, Adam with β₁ = 0.5."""
+
+    name: ClassVar[str] = "dcgan"
+    title: ClassVar[str] = "Deep convolutional GAN"
+    summary: ClassVar[str] = (
+        "Strided convolutions with batch norm on both sides of the game, conditions in both: the recipe that made "
+        "adversarial training of pictures work."
+    )
+    paper: ClassVar[str] = "https://arxiv.org/abs/1511.06434"
+    Config = DCGANConfig
+    critic_norm = True
