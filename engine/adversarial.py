@@ -129,7 +129,7 @@ class Adversarial(Model):
     def shown(self, rate: Tensor, rng: Generator) -> Tensor:
         """What the critic sees of expected photons, as log(1 + photons)."""
         if self.config.counts:
-            drawn = torch.poisson(rate.detach().nan_to_num(), generator=rng)
+            drawn = self.counts(rate.detach().nan_to_num(), rng)
             rate = rate + (drawn - rate).detach()
         return torch.log1p(rate)
 

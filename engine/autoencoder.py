@@ -212,7 +212,8 @@ class Autoencoder(Model):
         """What the energy score compares, of `LightSums`: light sums in per cent of the mean shower and their roots,
         which tell a dim shower from an empty one; centre [fibres] and log widths.
 
-        With `rng`, expected light gets the Poisson noise that simulated light carries, as a normal approximation.
+        With `rng`, expected light gets the noise that simulated light carries, as a normal approximation: the variance
+        of a light sum is 1 + `photons_per_track` times its mean.
         """
         sums, moments = facts[:, :8].clamp(min=0), facts[:, 8:]
         total = sums.sum(1, keepdim=True) + 1
@@ -220,6 +221,7 @@ class Autoencoder(Model):
         variance = (moments[:, 2:] / total - centre.square()).clamp(min=0) + 0.1
         if rng is not None:
             noise = torch.randn((len(sums), 12), generator=rng, device=sums.device, dtype=sums.dtype)
+            noise = noise * (1 + self.photons_per_track).sqrt()
             sums = (sums + (sums + 1e-3).sqrt() * noise[:, :8]).clamp(min=0)
             centre = centre + (variance / total).sqrt() * noise[:, 8:10]
             variance = variance * torch.exp(noise[:, 10:] * (2 / total).sqrt())

@@ -64,7 +64,7 @@ class Training:
         self.conditions = torch.from_numpy(data.conditions.astype(np.float32)).to(self.device)
         rows = torch.from_numpy(self.train_rows).to(self.device)
         self.model: Model = model.to(self.device)
-        self.model.fit_scalers(self.showers[rows].float(), self.conditions[rows])
+        self.model.fit(self.showers[rows].float(), self.conditions[rows])
         self.phases = self.model.phases()
         self.optimisers = [_optimiser(phase, self.config.learning_rate) for phase in self.phases]
         self.rng = Generator(self.device).manual_seed(seed)

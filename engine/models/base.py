@@ -22,7 +22,7 @@ from safetensors.torch import save as save_tensors
 from torch import Generator, Tensor, nn
 
 import engine.models
-from engine import losses
+from engine import losses, nets
 from engine.schema import FormField, ModelInfo, NotFound, WrongInput
 
 FORMAT = "showerscope-model-1"
@@ -53,6 +53,13 @@ class Config(BaseModel):
     grouping: Literal["rows", "primaries"] = option(
         "rows",
         "What a batch is drawn from: single showers, or primaries with all their replicas.",
+        group="Training",
+    )
+    clumps: bool = option(
+        True,
+        "Draw photons in clumps, as a particle leaves several in a fibre that it crosses; how many is measured on lit "
+        "fibres with dark neighbours. Otherwise as independent Poisson numbers.",
+        source="own; Geant4's Cherenkov light",
         group="Training",
     )
     augment: bool = option(
@@ -106,6 +113,7 @@ class Model(nn.Module):
     summary: ClassVar[str]
     paper: ClassVar[str] = ""
     Config: ClassVar[type[Config]]
+    photons_per_track: Tensor
     has_latent: ClassVar[bool] = True
     watched: ClassVar[int] = 600
     """Validation showers that `readings` looks at."""
@@ -114,6 +122,13 @@ class Model(nn.Module):
         super().__init__()
         self.config = config
         self.shape = shape
+        self.register_buffer("photons_per_track", torch.zeros(()))
+
+    def fit(self, showers: Tensor, conditions: Tensor) -> None:
+        """Set all buffers from the training split: showers (N, H, W) [photons], conditions (N, 9)."""
+        if self.config.clumps:
+            self.photons_per_track.copy_(nets.photons_per_track(showers))
+        self.fit_scalers(showers, conditions)
 
     def fit_scalers(self, showers: Tensor, conditions: Tensor) -> None:
         """Set the buffers that standardise inputs, from (a sample of) the training split."""
@@ -137,7 +152,11 @@ class Model(nn.Module):
     def sample(self, conditions: Tensor, rng: Generator, light: str = "poisson") -> Tensor:
         """Showers (N, H, W) [photons] for condition rows; `light` as in `engine.schema.GenerateRequest`."""
         rate = self.decode(self.prior(conditions, rng), conditions)
-        return torch.poisson(rate, generator=rng) if light == "poisson" else rate
+        return self.counts(rate, rng) if light == "poisson" else rate
+
+    def counts(self, rate: Tensor, rng: Generator) -> Tensor:
+        """Whole photons of expected light, in clumps where the config says so."""
+        return nets.clumped(rate, self.photons_per_track, rng)
 
     @torch.no_grad()
     def readings(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:

@@ -77,6 +77,7 @@ PAPER_RECIPE: dict[str, Any] = {
     "learning_rate": 3e-4,
     "grouping": "rows",
     "augment": False,
+    "clumps": False,
 }
 """Settings nearest to the paper's experiment on ZDC showers."""
 

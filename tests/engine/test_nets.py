@@ -218,3 +218,25 @@ def test_a_resting_module_leaves_its_statistics_alone():
         norm(torch.randn(9, 3, generator=torch.Generator().manual_seed(0)) + 5)
     assert torch.equal(norm.running_mean, before)
     assert norm.training
+
+
+# ------------------------------------------------------------------------------------------------------------- light
+@pytest.mark.parametrize("size", [0.0, 0.5, 2.0])
+def test_clumped_light_keeps_its_mean_and_scatters_by_one_plus_the_clump(size):
+    rng = torch.Generator().manual_seed(0)
+    drawn = nets.clumped(torch.full((200_000,), 3.0), torch.tensor(size), rng)
+    assert float(drawn.mean()) == pytest.approx(3.0, rel=0.01)
+    assert float(drawn.var() / drawn.mean()) == pytest.approx(1 + size, rel=0.02)
+
+
+@pytest.mark.parametrize("size", [0.3, 0.54, 1.2])
+def test_the_clump_is_read_off_lit_fibres_with_dark_neighbours(size):
+    rng = torch.Generator().manual_seed(1)
+    rate = torch.full((3000, 44, 44), 0.005)
+    found = nets.photons_per_track(nets.clumped(rate, torch.tensor(size), rng))
+    assert float(found) == pytest.approx(size, rel=0.1)
+
+
+def test_without_enough_sparse_light_it_counts_as_poisson():
+    assert float(nets.photons_per_track(torch.zeros(10, 44, 44))) == 0
+    assert float(nets.photons_per_track(torch.full((10, 44, 44), 7.0))) == 0
