@@ -26,6 +26,13 @@ class AdversarialConfig(NetworkConfig):
         1, "Steps of the critic for each one of the generator.", ge=1, le=100, group="Training",
         source="arXiv:1406.2661 Alg. 1: k",
     )  # fmt: skip
+    critic_norm: bool = option(
+        False,
+        "Batch norm in the critic, with statistics of simulated showers. DCGAN has it; on showers, whose light spans "
+        "four orders of magnitude, generated ones then grew a thousand times too bright, and a gradient penalty needs "
+        "a critic without.",
+        source="own; on in arXiv:1511.06434 §3",
+    )
     counts: bool = option(
         True,
         "Show the critic whole photons drawn from the generator's expected light, as the simulation has them; their "
@@ -85,8 +92,6 @@ class Adversarial(Model):
     """A generator against a critic; a subclass says what each of them wants."""
 
     has_latent: ClassVar[bool] = False
-    critic_norm: ClassVar[bool] = False
-    """Whether the critic has batch norm."""
     betas: ClassVar[tuple[float, float]] = (0.5, 0.999)
     config: AdversarialConfig
 
@@ -95,7 +100,7 @@ class Adversarial(Model):
         c = config
         self.features = nets.ConditionFeatures(c.conditions, shape) if c.conditional else None
         width = self.features.width if self.features else 0
-        self.critic = Critic(shape, c.width, c.hidden, width, c.moments, self.critic_norm)
+        self.critic = Critic(shape, c.width, c.hidden, width, c.moments, c.critic_norm)
         self.generator = nets.NoiseGenerator(c.noise, width, c.latent, c.hidden)
         self.decoder = nets.make_decoder(c.decoder, shape, c.latent, c.width, c.hidden, c.spots, c.intensity)
 
@@ -159,7 +164,7 @@ class Adversarial(Model):
     def judge(self, real: Tensor, fake: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor]:
         """The critic's judgements of both. Batch norm takes its statistics from simulated showers only: those of
         generated ones would hide how bright they are, and they would grow without end."""
-        if not self.critic_norm:
+        if not self.config.critic_norm:
             return self.critic(real, features), self.critic(fake, features)
         if self.training:
             with torch.no_grad():

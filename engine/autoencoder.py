@@ -233,7 +233,7 @@ class RandomConfig(AutoencoderConfig):
     """An encoder that may be a random one."""
 
     code_noise: float = option(
-        0.7, "Share of noise in the variance of a code: what a code can hold of the shower is bounded, so the decoder "
+        0.5, "Share of noise in the variance of a code: what a code can hold of the shower is bounded, so the decoder "
         "has to trust the conditions; 0 is a deterministic encoder.", ge=0, lt=1,
         source="arXiv:1711.01558 allows random encoders; share tuned on validation primaries", group="Losses",
     )  # fmt: skip

@@ -32,14 +32,14 @@ class DCGANConfig(GANConfig):
 
 
 class DCGAN(GAN):
-    """Convolutions with batch norm on both sides, the game that does not saturate, Adam with β₁ = 0.5."""
+    """Convolutions on both sides, with batch norm in the generator, the game that does not saturate, Adam with
+    β₁ = 0.5. The critic's batch norm is a setting."""
 
     name: ClassVar[str] = "dcgan"
     title: ClassVar[str] = "Deep convolutional GAN"
     summary: ClassVar[str] = (
-        "Strided convolutions with batch norm on both sides of the game, conditions in both: the recipe that made "
-        "adversarial training of pictures work."
+        "Strided convolutions on both sides of the game, conditions in both: the recipe that made adversarial training "
+        "of pictures work."
     )
     paper: ClassVar[str] = "https://arxiv.org/abs/1511.06434"
     Config = DCGANConfig
-    critic_norm = True

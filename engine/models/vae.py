@@ -19,7 +19,7 @@ from engine.models.base import Batch, Phase, option
 
 class VAEConfig(AutoencoderConfig):
     kl_weight: float = option(
-        3.0, "Weight of the Kullback–Leibler term; at 1 the loss is the evidence bound, over the number of fibres. "
+        5.0, "Weight of the Kullback–Leibler term; at 1 the loss is the evidence bound, over the number of fibres. "
         "Small weights leave in the code what the conditions say as well, so that generated replicas are too wide; "
         "large ones leave nothing, so that they are too narrow.",
         ge=0, le=1000, source="tuned on validation primaries; 1 in arXiv:1312.6114 Eq. (3)", group="Losses",
