@@ -243,9 +243,9 @@ def _train_here(service: Service, run: str, as_json: bool) -> int:
         if time.monotonic() - shown < PROGRESS_S:
             return
         shown = time.monotonic()
-        loss = info.metrics.get("loss/total")
+        losses = {n: v for n, v in info.metrics.items() if n.startswith("loss/") and n.endswith("/total")}
         words = [f"step {info.step}/{info.steps}, epoch {info.epoch}/{info.epochs}"]
-        words += [f"loss {loss:.4g}"] if loss is not None else []
+        words += [f"{name.removesuffix('/total').replace('/', ' ')} {loss:.4g}" for name, loss in losses.items()]
         words += [f"{info.samples_per_s:.0f} showers/s"] if info.samples_per_s else []
         words += [f"{duration(info.eta_s)} left"] if info.eta_s is not None else []
         end = "" if sys.stderr.isatty() else "\n"

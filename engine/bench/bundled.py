@@ -11,7 +11,9 @@ from engine.schema import EvaluateRequest
 from engine.service import BUNDLED, Service
 
 FOLDER = Path(__file__).parents[2] / "assets" / "models"
-SHOWN = ("mae", "wasserstein", "spread", "empty_rate")
+SHOWN = ("mae", "wasserstein", "spread", "f_div", "empty_rate")
+RATIOS = ("spread", "f_div")
+"""Read 1 between simulations by definition."""
 
 
 def judge(service: Service, path: Path) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def table(result: dict[str, Any]) -> str:
         value, info = result["metrics"][name], metrics.get(name).INFO
         unit = f" {value['unit']}" if value["unit"] else ""
         floor, ratio = "–", "–"
-        if value["floor"] is not None and name != "spread":
+        if value["floor"] is not None and name not in RATIOS:
             floor = f"{value['floor']:.2f} ± {value['floor_error']:.2f}"
             ratio = f"{value['value'] / value['floor']:.2f}" if value["floor"] else "–"
         lines.append(f"| {info.title} | {value['value']:.2f} ± {value['error']:.2f}{unit} | {floor} | {ratio} |")
