@@ -228,3 +228,8 @@ def write_link(particle: Particle) -> None:
             st.query_params[short] = f"{value:g}" if isinstance(value, float) else str(value)
         elif short in st.query_params:
             del st.query_params[short]
+
+
+def has_latent(run: RunInfo, book: Catalogue) -> bool:
+    """Whether the run's model encodes showers, so that there is a map to draw."""
+    return all(model.has_latent for model in book.models if model.name == run.model)

@@ -59,6 +59,8 @@ MOST_SHOWERS = 1_000_000
 REPLICAS = 3
 """Showers generated for each test primary."""
 STRIP = 8
+FIRST = "e2e_sae"
+"""The model that stands first in a list of all."""
 FRESH_S = 1.0
 """How long the curves of a running training may be old."""
 
@@ -147,7 +149,7 @@ class Service:
         seen = [pdg for info in self.datasets() for pdg in info.pdg]
         packages = ("showerscope", "torch", "numpy", "mlflow", "openTSNE", "geomloss", "streamlit", "pydantic")
         return Catalogue(
-            models=[models.info(models.get(name)) for name in models.names()],
+            models=[models.info(models.get(name)) for name in sorted(models.names(), key=lambda n: (n != FIRST, n))],
             metrics=metrics.info(),
             detectors=[zdc.info(detector) for detector in zdc.DETECTORS.values()],
             particles=[zdc.particle(pdg) for pdg in dict.fromkeys((*PARTICLES, *seen)) if pdg],

@@ -25,6 +25,11 @@ def show() -> None:
         notices.no_model()
         return
     book = state.keep("catalogue", state.catalogue).value
+    if not state.has_latent(run, book):
+        notices.empty(
+            f"{run.name} has no encoder, so there is no latent space to look into. Choose another model above."
+        )
+        return
     request, colour_by = choose_map(run)
     kept = state.keep(f"map {request.model_dump_json()}", lambda: state.engine().map(request))
     if kept.stale:

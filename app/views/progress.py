@@ -212,6 +212,10 @@ def samples_of(run: str, step: int) -> Arrays:
 def live_map(run: RunInfo, step: int | None) -> None:
     """The newest finished map, while the next one is computed behind it."""
     st.markdown("#### Latent map: noise flows onto data")
+    if not state.has_latent(run, state.keep("catalogue", state.catalogue).value):
+        with st.container(height=330, border=True, key="map_none"):
+            st.caption("This model has no encoder, so there is no map of its codes.")
+        return
     if step is None:
         with st.container(height=330, border=True, key="map_empty"):
             st.caption("The first checkpoint starts a map.")

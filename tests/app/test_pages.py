@@ -41,6 +41,19 @@ def test_page_runs(fake: FakeEngine, name: str):
     assert test.selectbox(key=state.RUN).value == BUNDLED
 
 
+@pytest.mark.parametrize("name", ["latent", "train"])
+def test_a_model_without_encoder_has_no_map_and_says_why(fake: FakeEngine, name: str, monkeypatch):
+    book = fake.catalogue()
+    model = book.models[0].model_copy(update={"has_latent": False})
+    monkeypatch.setattr(fake, "catalogue", lambda: book.model_copy(update={"models": [model]}))
+    fake.submit(TrainSpec(name="a run without encoder"))
+    test = page(name).run()
+    assert not test.exception
+    assert not test.error
+    assert "has no encoder" in words(test)
+    assert "map" not in fake.calls
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_page_without_runs_offers_a_way_on(name: str):
     state.use_engine(lambda: FakeEngine(empty=True))
