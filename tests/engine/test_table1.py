@@ -1,0 +1,59 @@
+"""The benchmark of Table 1: rows that are trained alike, kept as they end, and put together over seeds."""
+
+import json
+
+import pytest
+
+from engine.bench import table1
+from engine.models import base as models
+from engine.schema import WrongInput
+
+
+def test_every_model_of_the_family_is_a_row_and_every_row_can_be_configured():
+    rows = table1.table()
+    assert {row.model for row in rows} == set(models.names())
+    assert len({row.key for row in rows}) == len({row.title for row in rows}) == len(rows)
+    for row in rows:
+        models.configure(models.get(row.model), row.config)
+
+
+def test_rows_of_the_paper_are_named_as_its_table_names_them():
+    published = json.loads((table1.ROOT / "assets" / "reference" / "published_zdc.json").read_text(encoding="utf-8"))
+    names = " ".join(row["model"].lower().replace(".", "") for row in published["rows"])
+    for row in table1.table():
+        if row.published:
+            assert row.published.removeprefix("cond ").lower() in names, row
+
+
+def test_an_unknown_row_is_refused(home):
+    with pytest.raises(WrongInput, match=r"cond\. VAE"):
+        table1.run(rows=["nope"])
+
+
+@pytest.mark.slow
+def test_a_row_is_trained_judged_kept_and_not_trained_again(home, monkeypatch):
+    monkeypatch.setattr(table1, "QUICK_PRIMARIES", 20)
+    said: list[str] = []
+    budget = {"quick": True, "data": "zdc_geant4", "rows": ["cond. VAE"], "showers": 500}
+    made = table1.run(**budget, say=said.append)
+    (row,) = made["rows"]
+    assert (row["title"], row["seeds"], row["showers"]) == ("cond. VAE", [0], 60)
+    assert {"mae", "wasserstein", "spread", "f_div", "dispersion"} <= row["metrics"].keys()
+    assert row["metrics"]["mae"]["floor"] > 0
+    assert len(said) == 1
+    assert "simulation against simulation" in made["table"]
+    again = table1.run(**budget, say=said.append)
+    assert again["rows"] == made["rows"]
+    assert len(said) == 1, "nothing was trained again"
+
+
+def test_seeds_are_averaged_with_the_error_of_their_mean(tmp_path):
+    row = table1.Row("a", "vae")
+    for seed, value in enumerate((1.0, 2.0, 3.0)):
+        metric = {"value": value, "error": 9.0, "floor": 1.5, "floor_error": 0.1, "unit": "photons"}
+        found = {"metrics": {"mae": metric}, "train_seconds": 1.0, "ms_per_shower": 2.0, "parameters": 3}
+        (tmp_path / f"{row.key}-{seed}.json").write_text(json.dumps({**found, "showers": 60, "epochs": 1}))
+    made = table1.gather(row, tmp_path)["metrics"]["mae"]
+    assert made["value"] == pytest.approx(2.0)
+    assert made["error"] == pytest.approx(1 / 3**0.5)
+    assert made["floor"] == 1.5
