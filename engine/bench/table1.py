@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -112,6 +111,17 @@ def judge(row: Row, budget: Budget, seed: int) -> dict[str, Any]:
     return {**found, "train_seconds": seconds, "epochs": epochs, "steps": training.step, "parameters": parameters}
 
 
+def apart(row: Row, budget: Budget, seed: int) -> dict[str, Any]:
+    """`judge` in a process of its own. Raises `RuntimeError` with the last line of what went wrong there."""
+    told = json.dumps([asdict(row), asdict(budget), seed])
+    asked = [sys.executable, "-m", "engine.bench.table1", told]
+    one = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(asked, cwd=ROOT, env=one, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError((done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def measure(model: Any, data: Any, primaries: int, device: Any, seed: int) -> dict[str, Any]:
     """Every metric on the first test primaries at three replicas, and the time of a shower."""
     from engine.host import BATCH, Host
@@ -152,14 +162,14 @@ def run(
     wanted = [(row, seed) for seed in range(1 if quick else seeds) for row in chosen]
     todo = [(row, seed) for row, seed in wanted if not (kept / f"{row.key}-{seed}.json").exists()]
     begin, workers = time.monotonic(), min(len(os.sched_getaffinity(0)), max(1, len(todo)))
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        jobs = {pool.submit(judge, row, budget, seed): (row, seed) for row, seed in todo}
+    with ThreadPoolExecutor(workers) as pool:
+        jobs = {pool.submit(apart, row, budget, seed): (row, seed) for row, seed in todo}
         for done, job in enumerate(as_completed(jobs), 1):
             row, seed = jobs[job]
             try:
                 found = job.result()
-            except Exception as error:  # one row that diverges must not end the others
-                say(f"{row.title}, seed {seed}: {type(error).__name__}: {error}")
+            except RuntimeError as error:  # one row that diverges must not end the others
+                say(f"{row.title}, seed {seed}: {error}")
                 continue
             write_text(kept / f"{row.key}-{seed}.json", json.dumps(found))
             left = (time.monotonic() - begin) / done * (len(jobs) - done)
@@ -243,3 +253,8 @@ def commit() -> str:
     asked = ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
     done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    row, budget, seed = json.loads(sys.argv[1])
+    print(json.dumps(judge(Row(**row), Budget(**budget), seed)))

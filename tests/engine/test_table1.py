@@ -47,6 +47,18 @@ def test_a_row_is_trained_judged_kept_and_not_trained_again(home, monkeypatch):
     assert len(said) == 1, "nothing was trained again"
 
 
+def test_a_row_that_fails_is_told_and_ends_no_other(home, monkeypatch):
+    broken = table1.Row("broken", "vae", {"latent_dim": -1})
+    monkeypatch.setattr(table1, "table", lambda: [broken])
+    said: list[str] = []
+    made = table1.run(quick=True, data="zdc_geant4", showers=500, say=said.append)
+    assert made["rows"] == []
+    assert made["missing"] == ["broken"]
+    assert len(said) == 1
+    assert said[0].startswith("broken, seed 0: ")
+    assert "latent_dim" in said[0]
+
+
 def test_seeds_are_averaged_with_the_error_of_their_mean(tmp_path):
     row = table1.Row("a", "vae")
     for seed, value in enumerate((1.0, 2.0, 3.0)):
