@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 from engine import losses, nets
 from engine.autoencoder import NetworkConfig
 from engine.models.base import Batch, Model, Phase, option
+from engine.spaces import Space
 
 
 class AdversarialConfig(NetworkConfig):
@@ -95,14 +96,14 @@ class Adversarial(Model):
     betas: ClassVar[tuple[float, float]] = (0.5, 0.999)
     config: AdversarialConfig
 
-    def __init__(self, config: AdversarialConfig, shape: tuple[int, int]) -> None:
-        super().__init__(config, shape)
+    def __init__(self, config: AdversarialConfig, space: Space) -> None:
+        super().__init__(config, space)
         c = config
-        self.features = nets.ConditionFeatures(c.conditions, shape) if c.conditional else None
+        self.features = nets.ConditionFeatures(c.conditions, space.shape) if c.conditional else None
         width = self.features.width if self.features else 0
-        self.critic = Critic(shape, c.width, c.hidden, width, c.moments, c.critic_norm)
+        self.critic = Critic(space.shape, c.width, c.hidden, width, c.moments, c.critic_norm)
         self.generator = nets.NoiseGenerator(c.noise, width, c.latent, c.hidden)
-        self.decoder = nets.make_decoder(c.decoder, shape, c.latent, c.width, c.hidden, c.spots, c.intensity)
+        self.decoder = nets.make_decoder(c.decoder, space.shape, c.latent, c.width, c.hidden, c.spots, c.intensity)
 
     def fit_scalers(self, showers: Tensor, conditions: Tensor) -> None:
         if self.features:

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from engine import losses, nets
 from engine.models.base import Batch, Config, Model, Phase, option
+from engine.spaces import Space
 
 PAPER = "arXiv:2006.06704"
 
@@ -115,16 +116,18 @@ class Autoencoder(Model):
     config: AutoencoderConfig
     light_scale: Tensor
 
-    def __init__(self, config: AutoencoderConfig, shape: tuple[int, int]) -> None:
-        super().__init__(config, shape)
+    def __init__(self, config: AutoencoderConfig, space: Space) -> None:
+        super().__init__(config, space)
         c = config
-        self.features = nets.ConditionFeatures(c.conditions, shape) if c.conditional else None
+        self.features = nets.ConditionFeatures(c.conditions, space.shape) if c.conditional else None
         width = self.features.width if self.features and self.informed else 0
         self.encoder = nets.Encoder(
-            shape, self.outputs * c.latent, c.width, c.hidden, c.moments, width, self.normalised
+            space.shape, self.outputs * c.latent, c.width, c.hidden, c.moments, width, self.normalised
         )
-        self.decoder = nets.make_decoder(c.decoder, shape, c.latent + width, c.width, c.hidden, c.spots, c.intensity)
-        self.light = nets.LightSums(shape)
+        self.decoder = nets.make_decoder(
+            c.decoder, space.shape, c.latent + width, c.width, c.hidden, c.spots, c.intensity
+        )
+        self.light = nets.LightSums(space.shape)
         self.register_buffer("light_scale", torch.ones(()))
 
     def fit_scalers(self, showers: Tensor, conditions: Tensor) -> None:

@@ -11,6 +11,7 @@ from scipy.spatial import KDTree
 from engine import zdc
 from engine.datasets.base import Dataset
 from engine.schema import GenerateRequest, Particle, WrongInput
+from engine.spaces import check_rows
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +27,7 @@ class Nearness:
     standard deviations of the training primaries."""
 
     def __init__(self, data: Dataset) -> None:
+        data.needs_showers("particles")
         self.data = data
         self.z_cm = zdc.DETECTORS[data.detector].z_cm
         self.half_cm = zdc.DETECTORS[data.detector].half_cm
@@ -118,8 +120,12 @@ def conditions_of(particle: Particle) -> NDArray[np.float64]:
     return zdc.check_conditions([particle.conditions(found.mass_mev, found.charge_e)])
 
 
-def requested(request: GenerateRequest) -> NDArray[np.float64]:
-    """The condition rows (N, 9) of a request. Raises `WrongInput` unless it gives a particle or rows, not both."""
+def requested(request: GenerateRequest, data: Dataset) -> NDArray[np.float64]:
+    """The condition rows (N, C) of a request to a model of these data. Raises `WrongInput` unless it gives a particle
+    or rows, not both."""
     if (request.particle is None) == (request.conditions is None):
         raise WrongInput("give a particle or condition rows, one of the two")
-    return conditions_of(request.particle) if request.particle else zdc.check_conditions(request.conditions or [])
+    if request.particle is None:
+        return check_rows(request.conditions or [], data.columns)
+    data.needs_showers("particles")
+    return conditions_of(request.particle)

@@ -45,7 +45,7 @@ from engine.schema import (
     TrainSpec,
     WrongInput,
 )
-from engine.shelf import MOST_PICTURES, Shelf, row_numbers
+from engine.shelf import MOST_PICTURES, Shelf, meta_of, row_numbers
 from engine.tasks import Tasks
 from engine.work import demands, geant4
 
@@ -56,8 +56,6 @@ if TYPE_CHECKING:  # torch takes seconds to import: what needs it imports it at 
 ASSETS = Path(__file__).parents[1] / "assets"
 PARTICLES = (2112, 22, -2112, 130, 2212, 3122)
 MOST_SHOWERS = 1_000_000
-REPLICAS = 3
-"""Showers generated for each test primary."""
 STRIP = 8
 FIRST = "e2e_sae"
 """The model that stands first in a list of all."""
@@ -334,15 +332,15 @@ class Service:
             return held, info, Checkpoint(step=int(held.meta["step"]), epoch=int(held.meta["epoch"]))
 
     def generate(self, request: GenerateRequest) -> Arrays:
-        conditions = requested(request)
         held, info, checkpoint = self._model(request.run, request.step)
-        data, nearness = self.shelf.data(info.data), self.shelf.nearness(info.data)
+        data = self.shelf.data(info.data)
+        conditions = requested(request, data)
+        nearness = self.shelf.nearness(info.data) if data.kind == "showers" else None
         begin = time.perf_counter()  # what the first request loads is no part of a shower's time
         if len(conditions) * request.n > MOST_SHOWERS:
             raise WrongInput(f"{len(conditions)} rows × {request.n} showers: at most {MOST_SHOWERS} at once")
         rows = np.repeat(conditions, request.n, axis=0)
         showers = self.host.sample(held.model, rows, request.seed, request.light)
-        outness = nearness.outness(conditions)
         meta = {
             "run": request.run,
             "step": checkpoint.step,
@@ -352,15 +350,17 @@ class Service:
             "convention": request.convention,
             "light": request.light,
             "seed": request.seed,
-            "ood": float(outness.max()),
-            "warnings": nearness.warnings(conditions, outness),
+            "ood": 0.0,
+            "warnings": [],
         }
-        arrays = {
-            "showers": showers,
-            "conditions": rows,
-            "channels": zdc.channels(showers, data.detector, request.convention).astype(np.float32),
-            "impact_mm": (10 * zdc.impact_cm(rows, nearness.z_cm)).astype(np.float32),
-        }
+        arrays = {"showers": showers, "conditions": rows}
+        if nearness is None:
+            meta |= meta_of(data)
+        else:
+            outness = nearness.outness(conditions)
+            meta |= {"ood": float(outness.max()), "warnings": nearness.warnings(conditions, outness)}
+            arrays["channels"] = zdc.channels(showers, data.detector, request.convention).astype(np.float32)
+            arrays["impact_mm"] = (10 * zdc.impact_cm(rows, nearness.z_cm)).astype(np.float32)
         return Arrays(arrays, meta | {"ms": 1000 * (time.perf_counter() - begin)})
 
     def samples(self, run: str, step: int | None = None) -> Arrays:
@@ -384,8 +384,9 @@ class Service:
         held, _, checkpoint = self._model(run, step)
         d = self.shelf.data(data)
         index = row_numbers(d, rows)
-        if d.showers.shape[1:] != held.model.shape:
-            raise WrongInput(f"{run} is of showers {held.model.shape}, those of {data} are {d.showers.shape[1:]}")
+        if d.space != held.model.space:
+            own, other = ((*s.shape, s.kind) for s in (held.model.space, d.space))
+            raise WrongInput(f"{run} is a model of {own}, {data} holds {other}: choose data like those it learned from")
         codes = self.host.encode(held.model, d.showers[index], d.conditions[index])
         return Arrays({"latent": codes}, {"step": checkpoint.step})
 
@@ -413,14 +414,17 @@ class Service:
             codes = self.host.encode(held.model, data.showers[rows], conditions)
             noise = self.host.prior(held.model, conditions, request.seed)
             both = np.concatenate([rows, rows])
-            return {
+            arrays = {
                 "layer": np.repeat(np.arange(2, dtype=np.int8), len(rows)),
                 "row": both,
                 "latent": np.concatenate([codes, noise]),
-                "pdg": data.pdg[both],
-                "energy": data.conditions[both, zdc.ENERGY].astype(np.float32),
-                "photon_sum": data.photon_sum[both],
+                "conditions": data.conditions[both].astype(np.float32),
             }
+            if data.kind == "showers":
+                arrays["pdg"] = data.pdg[both]
+                arrays["energy"] = data.conditions[both, zdc.ENERGY].astype(np.float32)
+                arrays["photon_sum"] = data.photon_sum[both]
+            return arrays
 
         settings = {"n": request.n, "perplexity": request.perplexity, "seed": request.seed}
         # a bundled model may be replaced by another of its name
@@ -433,6 +437,7 @@ class Service:
             self.store.add_file(run, path, "maps")
 
     def evaluate(self, request: EvaluateRequest) -> Report:
+        from engine.judge import judge
         from engine.metrics import base as metrics
 
         begin = time.perf_counter()
@@ -441,22 +446,16 @@ class Service:
         for name in request.metrics or []:
             metrics.get(name)
         rows = data.rows(request.split)
-        primary = data.primary_id[rows]
-        ids, first = np.unique(primary, return_index=True)
-        conditions = np.repeat(data.conditions[rows[first]], REPLICAS, axis=0)
-        showers = self.host.sample(held.model, conditions, request.seed, "poisson")
-        c = request.convention
-        reference = metrics.sample(data.showers[rows], data.conditions[rows], primary, data.detector, c)
-        generated = metrics.sample(showers, conditions, np.repeat(ids, REPLICAS), data.detector, c)
+        found = judge(self.host, held.model, data, rows, request.metrics, request.convention, request.seed)
         return Report(
             run_id=request.run,
             data=data.name,
             label=data.label,
             split=request.split,
-            convention=c,
-            showers=len(rows),
-            primaries=len(ids),
-            metrics=metrics.evaluate(reference, generated, request.metrics, request.seed),
+            convention=request.convention,
+            showers=found.examples,
+            primaries=found.primaries,
+            metrics=found.metrics,
             seconds=time.perf_counter() - begin,
         )
 
@@ -471,9 +470,12 @@ class Service:
 
 
 def strip(data: Dataset) -> NDArray[np.int64]:
-    """Eight validation showers, one a primary, from few photons to many."""
+    """Eight validation showers, one a primary, from few photons to many; of other data, from the first class on."""
     rows = data.rows("validation")
     rows = rows[np.unique(data.primary_id[rows], return_index=True)[1]]
+    if data.kind != "showers":
+        order = np.lexsort(data.conditions[rows].T) if data.columns else np.arange(len(rows))
+        return rows[order[np.linspace(0, len(rows) - 1, min(STRIP, len(rows))).astype(int)]]
     rows = rows[np.argsort(data.photon_sum[rows], kind="stable")]
     return rows[np.linspace(0.1 * len(rows), 0.98 * len(rows) - 1, min(STRIP, len(rows))).astype(int)]
 

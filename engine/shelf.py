@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,20 +93,15 @@ class Shelf:
     def columns(self, name: str, convention: str = "paper") -> Arrays:
         def make() -> Arrays:
             d = self.data(name)
-            return Arrays(
-                {
-                    "conditions": d.conditions,
-                    "pdg": d.pdg,
-                    "primary_id": d.primary_id,
-                    "replica": d.replica,
-                    "split": d.split,
+            arrays = {name: getattr(d, name) for name in ("conditions", "pdg", "primary_id", "replica", "split")}
+            if d.kind == "showers":
+                arrays |= {
                     "photon_sum": d.photon_sum,
                     "channels": d.channels(convention).astype(np.float32),
                     "impact_mm": (10 * d.impact_cm).astype(np.float32),
                     "largest_pixel": d.showers.max(axis=(1, 2)).astype(np.int64),
-                },
-                {"data": d.name, "label": d.label, "convention": convention},
-            )
+                }
+            return Arrays(arrays, {"data": d.name, "label": d.label, "convention": convention})
 
         return self.once.get(("columns", name, sets.stamp(name, self.home), convention), make)
 
@@ -154,14 +150,23 @@ def chosen(data: Dataset, index: NDArray[np.int64]) -> Arrays:
         "pdg": data.pdg[index],
         "primary_id": data.primary_id[index],
         "replica": data.replica[index],
-        "channels": zdc.channels(showers, data.detector).astype(np.float32),
-        "impact_mm": (10 * data.impact_cm[index]).astype(np.float32),
     }
+    if data.kind == "showers":
+        arrays["channels"] = zdc.channels(showers, data.detector).astype(np.float32)
+        arrays["impact_mm"] = (10 * data.impact_cm[index]).astype(np.float32)
     return Arrays(arrays, meta_of(data))
 
 
-def meta_of(data: Dataset) -> dict[str, str]:
-    return {"data": data.name, "label": data.label, "detector": data.detector, "convention": "paper"}
+def meta_of(data: Dataset) -> dict[str, Any]:
+    """What a file says of the set that it is from."""
+    meta: dict[str, Any] = {"data": data.name, "label": data.label}
+    if data.kind == "showers":
+        return meta | {"detector": data.detector, "convention": "paper"}
+    return meta | {
+        "kind": data.kind,
+        "columns": [c.name for c in data.columns],
+        "units": [c.unit for c in data.columns],
+    }
 
 
 def row_numbers(data: Dataset, rows: list[int], most: int = MOST_PICTURES) -> NDArray[np.int64]:

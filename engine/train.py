@@ -56,7 +56,7 @@ class Training:
         self.data, self.seed, self.device = data, seed, torch.device(device)
         with torch.random.fork_rng(devices=[]):  # torch draws initial weights from its global generator only
             torch.manual_seed(seed)
-            model = kind(self.config, (data.showers.shape[1], data.showers.shape[2]))
+            model = kind(self.config, data.space)
         self.train_rows = data.rows("train")
         if len(self.train_rows) < 8:
             raise WrongInput(f"data set {data.name} has {len(self.train_rows)} training showers: at least 8 are needed")

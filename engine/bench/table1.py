@@ -123,22 +123,15 @@ def apart(row: Row, budget: Budget, seed: int) -> dict[str, Any]:
 
 
 def measure(model: Any, data: Any, primaries: int, device: Any, seed: int) -> dict[str, Any]:
-    """Every metric on the first test primaries at three replicas, and the time of a shower."""
-    from engine.host import BATCH, Host
-    from engine.metrics import base as metrics
+    """Every metric on the first test primaries, and the time of a shower."""
+    from engine.host import Host
+    from engine.judge import judge as judged
 
     rows = data.rows("test")
-    ids = np.unique(data.primary_id[rows])[:primaries]
-    rows = rows[np.isin(data.primary_id[rows], ids)]
-    conditions, primary = data.conditions[rows], data.primary_id[rows]
-    host = Host(str(device), 1)
-    host.sample(model, conditions[:BATCH], 0, "poisson")
-    begin = time.perf_counter()
-    showers = host.sample(model, conditions, seed, "poisson")
-    ms = 1000 * (time.perf_counter() - begin) / len(rows)
-    reference = metrics.sample(data.showers[rows], conditions, primary, data.detector)
-    values = metrics.evaluate(reference, metrics.sample(showers, conditions, primary, data.detector), seed=seed)
-    return {"metrics": {name: v.model_dump() for name, v in values.items()}, "ms_per_shower": ms, "showers": len(rows)}
+    rows = rows[np.isin(data.primary_id[rows], np.unique(data.primary_id[rows])[:primaries])]
+    found = judged(Host(str(device), 1), model, data, rows, seed=seed)
+    metrics = {name: value.model_dump() for name, value in found.metrics.items()}
+    return {"metrics": metrics, "ms_per_shower": found.ms, "showers": found.examples}
 
 
 def run(

@@ -34,11 +34,13 @@ class Writer(Protocol):
 
 def table(piece: Arrays) -> dict[str, NDArray]:
     """All but the pictures, a column each."""
-    columns: dict[str, NDArray] = {name: piece["conditions"][:, i] for i, name in enumerate(CONDITIONS)}
+    names = piece.meta.get("columns", CONDITIONS)
+    columns: dict[str, NDArray] = {name: piece["conditions"][:, i] for i, name in enumerate(names)}
     columns |= {name: piece[name] for name in ("pdg", "primary_id", "replica") if name in piece}
     channels = piece["channels"].T if "channels" in piece else []
     columns |= {f"channel_{i + 1}": column for i, column in enumerate(channels)}
-    columns["photon_sum"] = piece["showers"].sum(axis=(1, 2), dtype=np.float64)
+    if piece.meta.get("kind", "showers") == "showers":
+        columns["photon_sum"] = piece["showers"].sum(axis=(1, 2), dtype=np.float64)
     return {name: np.ascontiguousarray(values) for name, values in columns.items()}
 
 
@@ -70,7 +72,9 @@ class NpzWriter:
         if self.done != self.rows:
             raise ValueError(f"{self.done} showers of {self.rows}")
         whole = {name: np.concatenate(parts) for name, parts in self.small.items()}
-        whole |= {"columns": np.array(CONDITIONS), "units": np.array(UNITS), "meta": np.array(json.dumps(self.meta))}
+        columns, units = (self.meta.get(*known) for known in (("columns", CONDITIONS), ("units", UNITS)))
+        whole |= {"columns": np.array(columns, str), "units": np.array(units, str)}
+        whole["meta"] = np.array(json.dumps(self.meta))
         for name, array in whole.items():
             with self.file.open(f"{name}.npy", "w") as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import engine.metrics
 from engine import zdc
-from engine.schema import MetricInfo, MetricValue, NotFound, WrongInput
+from engine.schema import DataKind, MetricInfo, MetricValue, NotFound, WrongInput
 
 Floats = NDArray[np.float64]
 
@@ -26,12 +26,17 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class Sample:
     """Showers of some primaries. showers: (N, H, W) photons. channels: (N, 5) photons at one read-out convention.
-    primary: (N,) ids, equal for replicas. conditions: (N, 9). Rows may come in any order."""
+    primary: (N,) ids, equal for replicas. conditions: (N, C). Rows may come in any order.
+
+    Of other kinds of data `showers` holds the examples and `channels` is (N, 0); `twin` is then a sample of as many
+    other real examples, from which a metric takes its floor."""
 
     showers: NDArray
     channels: Floats
     primary: NDArray[np.int64]
     conditions: Floats
+    kind: DataKind = "showers"
+    twin: Sample | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.showers), len(self.channels), len(self.primary), len(self.conditions)}
@@ -68,6 +73,15 @@ def sample(
     """A sample with the channel sums of a read-out convention."""
     channels = zdc.channels(showers, detector, convention)
     return Sample(showers, channels, np.asarray(primary), np.asarray(conditions, dtype=np.float64))
+
+
+def examples(
+    showers: NDArray, conditions: NDArray, primary: NDArray[np.int64], kind: DataKind, twin: Sample | None = None
+) -> Sample:
+    """A sample of images or points."""
+    return Sample(
+        showers, np.zeros((len(showers), 0)), np.asarray(primary), np.asarray(conditions, np.float64), kind, twin
+    )
 
 
 @dataclass(frozen=True)
@@ -122,11 +136,14 @@ def info() -> list[MetricInfo]:
 def evaluate(
     reference: Sample, generated: Sample, names: Sequence[str] | None = None, seed: int = 0
 ) -> dict[str, MetricValue]:
-    """Each metric with its floor; without `names`, all that the samples have replicas enough for."""
+    """Each metric with its floor; without `names`, all that the samples can answer. Raises `WrongInput` for one that
+    is of other data."""
     chosen = available(reference, generated) if names is None else list(names)
     answer = {}
     for name in chosen:
         metric = get(name)
+        if reference.kind not in metric.INFO.kinds:
+            raise WrongInput(f"{name} is of {', '.join(metric.INFO.kinds)}, not of {reference.kind}")
         # a generator each, so that a metric reads the same whatever stands beside it
         value: Value = metric.compute(reference, generated, np.random.default_rng(seed))
         floor: Value | None = metric.floor(reference, np.random.default_rng(seed))
@@ -141,6 +158,7 @@ def evaluate(
 
 
 def available(reference: Sample, generated: Sample) -> list[str]:
-    """Metrics that these samples can answer: those over replicas need two of each primary."""
+    """Metrics that these samples can answer: those of their kind; over replicas, with two of each primary."""
     several = min(reference.replicas, generated.replicas) >= 2
-    return [name for name in names() if several or not getattr(get(name), "NEEDS_REPLICAS", False)]
+    of_kind = [name for name in names() if reference.kind in get(name).INFO.kinds]
+    return [name for name in of_kind if several or not getattr(get(name), "NEEDS_REPLICAS", False)]

@@ -24,6 +24,7 @@ from torch import Generator, Tensor, nn
 import engine.models
 from engine import losses, nets
 from engine.schema import FormField, ModelInfo, NotFound, WrongInput
+from engine.spaces import Space
 
 FORMAT = "showerscope-model-1"
 
@@ -118,10 +119,11 @@ class Model(nn.Module):
     watched: ClassVar[int] = 600
     """Validation showers that `readings` looks at."""
 
-    def __init__(self, config: Config, shape: tuple[int, int]) -> None:
+    def __init__(self, config: Config, space: Space) -> None:
         super().__init__()
         self.config = config
-        self.shape = shape
+        self.space = space
+        self.shape = space.shape
         self.register_buffer("photons_per_track", torch.zeros(()))
 
     def fit(self, showers: Tensor, conditions: Tensor) -> None:
@@ -273,7 +275,7 @@ def save(model: Model, path: Path, **meta: str) -> None:
         "format": FORMAT,
         "model": model.name,
         "config": model.config.model_dump_json(),
-        "shape": json.dumps(model.shape),
+        "space": json.dumps(model.space.as_dict()),
         **meta,
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
@@ -292,9 +294,9 @@ def load(path: Path, device: str | torch.device = "cpu") -> tuple[Model, dict[st
         raise WrongInput(f"checkpoint {path} was not written by Showerscope: its header lacks {FORMAT!r}")
     kind = get(meta["model"])
     try:
-        model = kind(kind.Config.model_validate_json(meta["config"]), tuple(json.loads(meta["shape"])))
+        model = kind(kind.Config.model_validate_json(meta["config"]), Space.of(json.loads(meta["space"])))
         model.load_state_dict(tensors)
-    except (ValidationError, RuntimeError, KeyError, json.JSONDecodeError) as error:
+    except (ValidationError, RuntimeError, KeyError, TypeError, json.JSONDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise WrongInput(f"checkpoint {path} does not fit this version of {kind.name}: {reason}") from error
     return model.to(device).eval(), meta

@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from engine import losses, nets
 from engine.autoencoder import PAPER, Autoencoder, AutoencoderConfig
 from engine.models.base import Batch, Phase, option
+from engine.spaces import Space
 
 
 class E2ESAEConfig(AutoencoderConfig):
@@ -96,8 +97,8 @@ class E2ESAE(Autoencoder):
     config: E2ESAEConfig
     informed = False
 
-    def __init__(self, config: E2ESAEConfig, shape: tuple[int, int]) -> None:
-        super().__init__(config, shape)
+    def __init__(self, config: E2ESAEConfig, space: Space) -> None:
+        super().__init__(config, space)
         width = self.features.width if self.features else 0
         self.generator = nets.NoiseGenerator(config.noise, width, config.latent, config.hidden)
 

@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from engine import flow, losses, nets
 from engine.autoencoder import NetworkConfig
 from engine.models.base import Batch, Model, Phase, option
+from engine.spaces import Space
 
 
 class FlowMatchingConfig(NetworkConfig):
@@ -41,13 +42,13 @@ class FlowMatching(Model):
     config: FlowMatchingConfig
     scale: Tensor
 
-    def __init__(self, config: FlowMatchingConfig, shape: tuple[int, int]) -> None:
-        super().__init__(config, shape)
+    def __init__(self, config: FlowMatchingConfig, space: Space) -> None:
+        super().__init__(config, space)
         c = config
-        self.features = nets.ConditionFeatures(c.conditions, shape) if c.conditional else None
+        self.features = nets.ConditionFeatures(c.conditions, space.shape) if c.conditional else None
         width = self.features.width if self.features else 0
-        decoder = nets.make_decoder(c.decoder, shape, c.latent + width, c.width, c.hidden, c.spots, c.intensity)
-        self.velocity = flow.PictureVelocity(shape, c.latent, width, c.width, c.hidden, decoder)
+        decoder = nets.make_decoder(c.decoder, space.shape, c.latent + width, c.width, c.hidden, c.spots, c.intensity)
+        self.velocity = flow.PictureVelocity(space.shape, c.latent, width, c.width, c.hidden, decoder)
         self.register_buffer("scale", torch.ones(()))
 
     def fit_scalers(self, showers: Tensor, conditions: Tensor) -> None:

@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from engine import flow, losses, nets
 from engine.autoencoder import Autoencoder, AutoencoderConfig
 from engine.models.base import Batch, Phase, option
+from engine.spaces import Space
 
 
 class LatentFlowConfig(AutoencoderConfig):
@@ -46,8 +47,8 @@ class LatentFlow(Autoencoder):
     config: LatentFlowConfig
     informed = False
 
-    def __init__(self, config: LatentFlowConfig, shape: tuple[int, int]) -> None:
-        super().__init__(config, shape)
+    def __init__(self, config: LatentFlowConfig, space: Space) -> None:
+        super().__init__(config, space)
         width = self.features.width if self.features else 0
         self.velocity = flow.LatentVelocity(config.latent, width, config.hidden)
 

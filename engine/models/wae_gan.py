@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from engine import losses, nets
 from engine.autoencoder import RandomAutoencoder, RandomConfig
 from engine.models.base import Batch, Phase, option
+from engine.spaces import Space
 
 PAPER = "arXiv:1711.01558"
 
@@ -46,8 +47,8 @@ class WAEGAN(RandomAutoencoder):
     Config = WAEGANConfig
     config: WAEGANConfig
 
-    def __init__(self, config: WAEGANConfig, shape: tuple[int, int]) -> None:
-        super().__init__(config, shape)
+    def __init__(self, config: WAEGANConfig, space: Space) -> None:
+        super().__init__(config, space)
         c = config
         width = self.features.transport_width if self.features and c.show_conditions else 0
         self.adversary = nets.mlp([c.latent + width, c.hidden, c.hidden, c.hidden, 1])

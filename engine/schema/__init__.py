@@ -9,6 +9,7 @@ from engine.schema.catalogue import UNITS as UNITS
 from engine.schema.catalogue import Catalogue as Catalogue
 from engine.schema.catalogue import ConditionInfo as ConditionInfo
 from engine.schema.catalogue import Convention as Convention
+from engine.schema.catalogue import DataKind as DataKind
 from engine.schema.catalogue import DatasetInfo as DatasetInfo
 from engine.schema.catalogue import DetectorInfo as DetectorInfo
 from engine.schema.catalogue import FormField as FormField

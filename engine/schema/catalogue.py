@@ -12,6 +12,10 @@ CONDITIONS = ("Energy", "Vx", "Vy", "Vz", "Px", "Py", "Pz", "mass", "charge")
 UNITS = ("GeV", "cm", "cm", "cm", "GeV", "GeV", "GeV", "MeV", "e")
 
 
+DataKind = Literal["showers", "images", "points"]
+"""What the examples of a data set are: photons a fibre, grey values a pixel, or coordinates."""
+
+
 class FormField(BaseModel):
     """One entry of a model's form: everything that the Train page needs to draw and check it."""
 
@@ -25,6 +29,8 @@ class FormField(BaseModel):
     help: str = ""
     source: str = ""
     group: str = "Model"
+    kinds: list[DataKind] = []
+    """The data that it is for; empty: all."""
 
 
 class ModelInfo(BaseModel):
@@ -35,6 +41,14 @@ class ModelInfo(BaseModel):
     conditional: bool = True
     has_latent: bool = True
     fields: list[FormField] = []
+    presets: dict[DataKind, dict[str, float | int | bool | str]] = {}
+    """Defaults that differ from the form's where the data are of this kind."""
+
+    def fields_for(self, kind: DataKind) -> list[FormField]:
+        """The form for data of a kind, with the defaults that hold there."""
+        fields = [field for field in self.fields if not field.kinds or kind in field.kinds]
+        own = self.presets.get(kind, {})
+        return [field.model_copy(update={"default": own.get(field.name, field.default)}) for field in fields]
 
 
 class MetricInfo(BaseModel):
@@ -45,6 +59,7 @@ class MetricInfo(BaseModel):
     """`one`: a ratio whose ideal is 1."""
     formula: str
     source: str = ""
+    kinds: list[DataKind] = ["showers"]
 
 
 class ParticleInfo(BaseModel):
@@ -80,6 +95,8 @@ class ConditionInfo(BaseModel):
     quantiles: list[float]
     """1, 5, 25, 50, 75, 95 and 99 % quantiles of the training split."""
     help: str = ""
+    classes: list[str] = []
+    """Of a categorical condition, whose values are the numbers of these: 0, 1, …"""
 
 
 class DatasetInfo(BaseModel):
@@ -88,7 +105,9 @@ class DatasetInfo(BaseModel):
     label: str
     """How to call these showers wherever they are shown."""
     detector: str
-    shape: tuple[int, int]
+    """Empty where the data are not of a calorimeter."""
+    shape: tuple[int, ...]
+    """Of one example: (H, W) of pictures, (d,) of points."""
     showers: int
     primaries: int
     splits: dict[str, int]
@@ -97,6 +116,7 @@ class DatasetInfo(BaseModel):
     conditions: list[ConditionInfo]
     provenance: str
     facts: dict[str, str] = {}
+    kind: DataKind = "showers"
     imported: bool = False
     ready: bool = True
     """False: made on first use; then only name, title, label, detector and sizes are known."""

@@ -15,6 +15,7 @@ from engine.models import base as models
 from engine.models.base import Batch
 from engine.models.e2e_sae import PAPER_RECIPE
 from engine.schema import NotFound, Particle, WrongInput
+from engine.spaces import Space
 from engine.train import NonFinite, Training
 
 BUNDLED = Path(__file__).parents[2] / "assets" / "models" / "zdc_geant4_e2e_sae.safetensors"
@@ -203,7 +204,7 @@ def test_an_unconditional_model_trains_every_parameter(name, data):
 def test_a_model_takes_pictures_of_other_shapes(name, shape, data):
     torch.manual_seed(0)
     kind = models.get(name)
-    model = kind(models.configure(kind, settings(name, conditions="raw")), shape)
+    model = kind(models.configure(kind, settings(name, conditions="raw")), Space(shape))
     b = batch_of(data, 12)
     b = Batch(torch.poisson(torch.rand(12, *shape), generator=rng()), b.conditions, b.primary)
     model.fit_scalers(b.showers, b.conditions)
