@@ -61,9 +61,6 @@ def test_answers_have_the_agreed_forms(wire, trained):
     assert answer.content.startswith(b"Energy,")
 
 
-MODEL = b"bundled:zdc_geant4_e2e_sae"
-
-
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
@@ -76,7 +73,6 @@ MODEL = b"bundled:zdc_geant4_e2e_sae"
         ("status", b'{"run": "a", "more": 1}', 422),
         ("generate", b'{"request": {"run": "a", "particle": {"energy_gev": NaN}}}', 422),
         ("generate", b'{"request": {"run": "a", "particle": {"energy_gev": 1e999}}}', 422),
-        ("generate", b'{"request": {"run": "%s", "conditions": [[NaN,0,0,0,0,0,1,0,0]]}}' % MODEL, 422),
         ("generate", b'{"request": {"run": "a", "particle": {}, "n": 1000000}}', 422),
         ("submit", b'{"spec": {"seed": -1}}', 422),
         ("export", b'{"request": {"run": "a"}, "format": "exe"}', 422),
