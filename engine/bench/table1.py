@@ -62,6 +62,7 @@ def table() -> list[Row]:
         Row("cond. VAE", "vae", {}, "cond VAE"),
         Row("cond. WAE-MMD", "wae_mmd", {}, "cond WAE-MMD"),
         Row("cond. e2e SAE", "e2e_sae", {}, "cond e2e SAE"),
+        Row("cond. e2e SAE, informed decoder (own)", "e2e_sae", {"informed": True}),
         Row("cond. e2e SAE, the paper's recipe", "e2e_sae", PAPER_RECIPE, "cond e2e SAE"),
         Row("cond. DCGAN", "dcgan", {}, "cond DCGAN"),
         Row("cond. WAE-GAN", "wae_gan"),

@@ -1,7 +1,8 @@
 """End-to-end Sinkhorn autoencoder with a noise generator: encoder, decoder and generator learn together.
 
 K. Deja, J. Dubiński, P. Nowak, S. Wenzel, T. Trzciński, https://arxiv.org/abs/2006.06704.
-The conditions Q reach the noise generator and the transport cost only, never the encoder or the decoder.
+The conditions Q reach the noise generator and the transport cost only, never the encoder or the decoder, unless
+`informed` says so.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ class E2ESAEConfig(AutoencoderConfig):
 
     conditional: bool = option(
         True, "Give the conditions to noise generator and transport cost.", source=f"{PAPER} §3.4"
+    )
+    informed: bool = option(
+        False,
+        "Give the conditions to encoder and decoder as well, so that a code need not hold where the particle hits.",
+        source="own; the paper gives them to the noise generator alone",
     )
     noise: int = option(16, "Dimensions of the generator's noise.", ge=1, le=512, source="10 in known ZDC values")
     beta: float = option(
@@ -94,9 +100,9 @@ class E2ESAE(Autoencoder):
     paper: ClassVar[str] = "https://arxiv.org/abs/2006.06704"
     Config = E2ESAEConfig
     config: E2ESAEConfig
-    informed = False
 
     def __init__(self, config: E2ESAEConfig, shape: tuple[int, int]) -> None:
+        self.informed = config.informed
         super().__init__(config, shape)
         width = self.features.width if self.features else 0
         self.generator = nets.NoiseGenerator(config.noise, width, config.latent, config.hidden)
@@ -107,11 +113,10 @@ class E2ESAE(Autoencoder):
     def loss(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         """Terms of Eq. (7), unweighted, and their weighted `total`. Terms of weight 0 that cost time are computed in
         evaluation mode only."""
-        c, x = self.config, batch.showers
-        codes = self.encoder(x)
-        drawn = self.prior(batch.conditions, rng)
-        terms = self.fidelity(x, self.decoder(codes)) | {
-            "sinkhorn": self.transport(codes, drawn, batch.conditions),
+        c, x, q = self.config, batch.showers, batch.conditions
+        codes, drawn = self.encode(x, q), self.prior(q, rng)
+        terms = self.fidelity(x, self.decode(codes, q)) | {
+            "sinkhorn": self.transport(codes, drawn, q),
             "diversity": losses.diversity(codes, c.tau, c.diversity_scale),
             "last_layer": losses.last_layer_l2(self.encoder.last),
         }
