@@ -245,7 +245,8 @@ def stamp(budget: Budget) -> str:
 
     digest = hashlib.sha256(json.dumps([asdict(budget), zdc_fast.folder(1).name]).encode())
     for path in sorted([*ROOT.glob("engine/models/*.py"), *ROOT.glob("engine/*.py")]):
-        if path.parent.name == "models" or path.stem in ("train", "nets", "losses", "autoencoder"):
+        shared = ("train", "nets", "losses", "sinkhorn", "autoencoder", "adversarial", "flow")
+        if path.parent.name == "models" or path.stem in shared:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
