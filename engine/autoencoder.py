@@ -63,7 +63,7 @@ class AutoencoderConfig(Config):
 class Autoencoder(Model):
     """Encoder, decoder, and the terms that compare a shower with what the decoder makes of a code."""
 
-    informed: ClassVar[bool] = True
+    informed: bool = True
     """Whether conditions reach encoder and decoder."""
     outputs: ClassVar[int] = 1
     """Numbers that the encoder gives for each latent dimension."""

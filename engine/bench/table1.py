@@ -62,6 +62,7 @@ def table() -> list[Row]:
         Row("cond. VAE", "vae", {}, "cond VAE"),
         Row("cond. WAE-MMD", "wae_mmd", {}, "cond WAE-MMD"),
         Row("cond. e2e SAE", "e2e_sae", {}, "cond e2e SAE"),
+        Row("cond. e2e SAE, informed decoder (own)", "e2e_sae", {"informed": True}),
         Row("cond. e2e SAE, the paper's recipe", "e2e_sae", PAPER_RECIPE, "cond e2e SAE"),
         Row("cond. DCGAN", "dcgan", {}, "cond DCGAN"),
         Row("cond. WAE-GAN", "wae_gan"),
@@ -231,13 +232,20 @@ def text(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+TRAINING = (
+    "train", "nets", "features", "decoders", "light", "modality", "config", "losses", "sinkhorn", "autoencoder",
+    "adversarial", "flow",
+)  # fmt: skip
+"""Modules on which a trained row depends."""
+
+
 def stamp(budget: Budget) -> str:
     """Changes with the budget, the data and the code that trains."""
     from engine.datasets import zdc_fast
 
     digest = hashlib.sha256(json.dumps([asdict(budget), zdc_fast.folder(1).name]).encode())
     for path in sorted([*ROOT.glob("engine/models/*.py"), *ROOT.glob("engine/*.py")]):
-        if path.parent.name == "models" or path.stem in ("train", "nets", "losses", "autoencoder"):
+        if path.parent.name == "models" or path.stem in TRAINING:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 

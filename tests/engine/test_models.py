@@ -352,6 +352,26 @@ def test_conditions_never_reach_encoder_or_decoder(data):
         )
 
 
+def test_an_informed_encoder_and_decoder_see_the_conditions(data):
+    """Own setting: the same code is another shower for another particle, and the same shower another code."""
+    model = sae(data, informed=True)
+    b = batch_of(data, 60)
+    terms = model.loss(b, rng())
+    assert all(reached(terms["total"], model))
+    assert not any(reached(terms["sinkhorn"], model.decoder))
+    other = b.conditions.flip(0)
+    model.eval()
+    with torch.no_grad():
+        codes = model.encode(b.showers, b.conditions)
+        assert not torch.equal(codes, model.encode(b.showers, other))
+        assert not torch.equal(model.decode(codes, b.conditions), model.decode(codes, other))
+
+
+def test_informed_networks_without_conditions_are_the_plain_ones(data):
+    plain, informed = (sae(data, informed=value, conditional=False).state_dict() for value in (False, True))
+    assert all(torch.equal(plain[name], informed[name]) for name in plain)
+
+
 def test_the_unconditional_model_ignores_the_particle(data):
     model = sae(data, conditional=False).eval()
     b = batch_of(data, 12)

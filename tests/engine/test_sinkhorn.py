@@ -1,0 +1,67 @@
+"""The own transport solver: GeomLoss's answers, and what transport must obey whoever solves it."""
+
+from typing import Literal
+
+import pytest
+import torch
+
+from engine import losses, sinkhorn
+
+
+def clouds(n: int, d: int, seed: int, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two clouds about as far apart as they are wide, with a few coordinates much wider than the others."""
+    rng = torch.Generator().manual_seed(seed)
+    x, y = (torch.randn(n, d, generator=rng, dtype=torch.float64) for _ in range(2))
+    stretch = torch.linspace(0.3, 5, d, dtype=torch.float64)
+    return (stretch * x).to(dtype).requires_grad_(), (stretch * y + 0.5).to(dtype).requires_grad_()
+
+
+def both(x: torch.Tensor, y: torch.Tensor, solver: Literal["own", "geomloss"], **more) -> list[torch.Tensor]:
+    value = losses.sinkhorn_divergence(x, y, solver=solver, **more)
+    return [value.detach(), *torch.autograd.grad(value, (x, y))]
+
+
+@pytest.mark.parametrize("scaling", [0.5, 0.9])
+@pytest.mark.parametrize("blur", [0.01, 0.05, 1.0])
+@pytest.mark.parametrize(("n", "d"), [(2, 1), (33, 3), (100, 27)])
+def test_value_and_gradients_are_geomloss_s(n, d, blur, scaling):
+    own = both(*clouds(n, d, n), "own", blur=blur, scaling=scaling)
+    reference = both(*clouds(n, d, n), "geomloss", blur=blur, scaling=scaling)
+    torch.testing.assert_close(own[0], reference[0], rtol=1e-5, atol=1e-9)
+    for mine, theirs in zip(own[1:], reference[1:], strict=True):
+        assert float((mine - theirs).norm() / theirs.norm()) < 1e-4
+
+
+def test_single_precision_loses_no_more_than_rounding():
+    single, double = (both(*clouds(100, 27, 3, dtype), "own") for dtype in (torch.float32, torch.float64))
+    assert float(single[0]) == pytest.approx(float(double[0]), rel=1e-4)
+    for mine, exact in zip(single[1:], double[1:], strict=True):
+        assert float((mine - exact).norm() / exact.norm()) < 0.02
+
+
+def test_a_cloud_is_at_no_distance_of_itself_and_one_point_from_one_point_at_half_the_square():
+    x = clouds(20, 4, 0)[0].detach()
+    assert float(losses.sinkhorn_divergence(x, x.clone(), solver="own")) == pytest.approx(0, abs=1e-9)
+    one, other = torch.zeros(1, 2, dtype=torch.float64), torch.tensor([[3.0, 4.0]], dtype=torch.float64)
+    assert float(losses.sinkhorn_divergence(one, other, solver="own")) == pytest.approx(12.5)
+
+
+def test_a_shifted_cloud_is_drawn_straight_back():
+    x, _ = clouds(40, 3, 1)
+    step = torch.tensor([0.4, -0.2, 0.1], dtype=torch.float64)
+    _, _, gradient = both(x, (x + step).detach().requires_grad_(), "own", blur=0.1, scaling=0.9)
+    torch.testing.assert_close(gradient.sum(0), step, rtol=1e-3, atol=1e-6)
+
+
+def test_the_descent_begins_at_the_diameter_and_ends_at_the_blur():
+    assert sinkhorn.blurs(0.5, 0.5, 4.0) == [4.0, 4.0, 2.0, 1.0, 0.5]
+    assert sinkhorn.blurs(0.6, 0.5, 4.0) == [4.0, 4.0, 2.0, 1.0, 0.6]
+    assert sinkhorn.blurs(2.0, 0.5, 2.0) == [2.0, 2.0]
+
+
+def test_coinciding_points_have_finite_gradients_and_broken_ones_give_nan():
+    same, broken = torch.ones(8, 3, requires_grad=True), torch.full((8, 3), torch.nan)
+    value, *gradients = both(same, torch.ones(8, 3, requires_grad=True), "own")
+    assert float(value) == pytest.approx(0, abs=1e-6)
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+    assert torch.isnan(losses.sinkhorn_divergence(broken, same.detach(), solver="own"))
