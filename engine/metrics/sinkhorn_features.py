@@ -9,10 +9,11 @@ from engine import losses
 from engine.metrics.base import Floats, Sample, Value
 from engine.schema import MetricInfo, WrongInput
 
-BLUR = 0.5
-"""√ε, in units of the features."""
-SCALING = 0.8
-SIZE, TIMES = 1000, 5
+BLUR, SCALING = 10.0, 0.9
+"""√ε in units of the features, where two digits are about 25 apart, and the descent of GeomLoss towards it. So it comes
+within 1 % of the converged divergence; at a blur of 2 within 20 % only, and most of that is the finite number of
+digits. The paper names neither, so its numbers are on another scale."""
+SIZE, TIMES = 2000, 5
 """Pictures of either side in one transport problem, whose cost grows as their square, and the number of problems."""
 
 SHAPE = (28, 28)
@@ -23,7 +24,7 @@ INFO = MetricInfo(
     unit="",
     kinds=["images"],
     direction="lower",
-    formula=f"S_ε of 84 LeNet features, cost ½|x − y|², ε = {BLUR}², mean over {TIMES} × {SIZE} pictures each",
+    formula=f"S_ε of 84 LeNet features, cost ½|x − y|², ε = {BLUR:g}², mean over {TIMES} × {SIZE} pictures each",
     source="arXiv:2006.06704 §4, GeomLoss",
 )
 
