@@ -166,7 +166,12 @@ def detector_of(dataset: DatasetInfo, book: Catalogue) -> DetectorInfo:
     if found:
         return found
     return DetectorInfo(
-        name=dataset.detector, title=dataset.title, shape=dataset.shape, pitch_mm=1.0, z_cm=0.0, conventions=[]
+        name=dataset.detector,
+        title=dataset.title,
+        shape=(dataset.shape[0], dataset.shape[-1]),
+        pitch_mm=1.0,
+        z_cm=0.0,
+        conventions=[],
     )
 
 

@@ -11,81 +11,35 @@ import torch
 from torch import Generator, Tensor
 
 from engine import losses, nets
-from engine.models.base import Batch, Config, Model, Phase, option
+from engine.config import PAPER, PICTURES, SHOWERS, Config, option
+from engine.decoders import PointDecoder
+from engine.models.base import Batch, Model, Phase
 from engine.spaces import Space
 
-PAPER = "arXiv:2006.06704"
 
-
-class NetworkConfig(Config):
-    """Networks and the way of training that all models of showers share."""
-
-    conditional: bool = option(True, "Give the conditions to the networks.", source=f"{PAPER} §3.4")
-    decoder: Literal["spots", "convolutions"] = option(
-        "spots",
-        "A sum of Gaussian spots in fibre coordinates, or the paper's four transposed convolutions, four times slower.",
-        source=f"convolutions: {PAPER} §4; spots: own",
-    )
-    conditions: Literal["derived", "raw"] = option(
-        "derived",
-        "What networks see of the particle: impact point, log energy, species, edges and fibre lattice, or the nine "
-        "columns.",
-        source=f"raw: {PAPER}; derived: own",
-    )
-    intensity: bool = option(
-        False,
-        "Predict the photon sum by a head of its own and impose it on the picture.",
-        source="own; auxiliary regressors of the photon sum are usual for GANs on ZDC showers",
-    )
-    latent: int = option(20, "Dimensions of the latent space.", ge=1, le=512, source="SPEC §1, known ZDC values")
-    width: int = option(
-        8, "Channels of the first convolution; the next have two, four and eight times as many.", ge=1, le=256
-    )
-    hidden: int = option(256, "Units of the fully connected layers.", ge=4, le=4096)
-    spots: int = option(16, "Gaussian spots of the decoder.", ge=1, le=256, source="own")
-    epochs: int = option(200, "Passes over the training showers.", ge=1, le=100_000, group="Training")
-    batch: int = option(
-        100, "Showers a step; optimal transport costs its square.", ge=8, le=20_000, group="Training",
-        source=f"1000 in {PAPER} §4",
-    )  # fmt: skip
-    learning_rate: float = option(
-        3e-3, "Adam's step size at the start.", gt=0, le=0.1, group="Training", source="3e-4 in known ZDC values"
-    )
-    checkpoint_epochs: int = option(
-        20, "Epochs between checkpoints; a killed training loses at most this.", ge=1, le=10_000, group="Training"
-    )
-    grouping: Literal["rows", "primaries"] = option(
-        "primaries",
-        "What a batch is drawn from: single showers, or primaries with all their replicas.",
-        group="Training",
-    )
-    augment: bool = option(
-        True,
-        "Mirror and transpose showers together with (Vx, Px), (Vy, Py): the face is symmetric eight-fold. "
-        "Mirroring exchanges common and tower fibres.",
-        group="Training",
-    )
-
-
-class AutoencoderConfig(NetworkConfig):
+class AutoencoderConfig(Config):
     """What it means to reconstruct a shower well."""
 
     moments: bool = option(
         True,
         "Show the encoder light sums, centre, widths and the core of a shower beside its convolutions.",
         source="own",
+        kinds=SHOWERS,
     )
     pixels: Literal["poisson", "log_mse"] = option(
         "poisson",
         "Reconstruction: Poisson likelihood of the photons, or squared error on log(1 + photons) as in the paper, "
         "which loses the light of sparse fibres.",
         source="log: known ZDC values; Poisson: own",
+        kinds=SHOWERS,
     )
     alpha: float = option(
-        0.0, "α, weight of the Laplacian pyramid loss Lap1 on log(1 + photons).", ge=0, le=1000,
-        source=f"{PAPER} Eq. (2)", group="Losses",
+        0.0, "α, weight of the Laplacian pyramid loss Lap1, on log(1 + photons) of showers.", ge=0, le=1000,
+        source=f"{PAPER} Eq. (2)", group="Losses", kinds=PICTURES,
     )  # fmt: skip
-    levels: int = option(3, "Levels of the Laplacian pyramid.", ge=1, le=6, source=f"{PAPER} Eq. (1)", group="Losses")
+    levels: int = option(
+        3, "Levels of the Laplacian pyramid.", ge=1, le=6, source=f"{PAPER} Eq. (1)", group="Losses", kinds=PICTURES
+    )
     sum_weight: float = option(
         0.002,
         "Weight of the penalty on reconstructed light sums, by quadrant and parity of fibres.",
@@ -93,15 +47,17 @@ class AutoencoderConfig(NetworkConfig):
         le=1000,
         source="own",
         group="Losses",
+        kinds=SHOWERS,
     )
     energy_score_weight: float = option(
         0.0, "Weight of the energy score of generated against simulated light, centre and widths, primary by primary.",
         ge=0, le=1000,
-        source="own; Gneiting and Raftery 2007", group="Losses",
+        source="own; Gneiting and Raftery 2007", group="Losses", kinds=SHOWERS,
     )  # fmt: skip
     draws: int = option(
-        2, "Generated showers for each simulated one in the energy score.", ge=2, le=32, source="own", group="Losses"
-    )
+        2, "Generated showers for each simulated one in the energy score.", ge=2, le=32, source="own", group="Losses",
+        kinds=SHOWERS,
+    )  # fmt: skip
 
 
 class Autoencoder(Model):
@@ -114,35 +70,24 @@ class Autoencoder(Model):
     normalised: ClassVar[bool] = True
     """Whether codes are held at unit spread."""
     config: AutoencoderConfig
-    light_scale: Tensor
 
     def __init__(self, config: AutoencoderConfig, space: Space) -> None:
         super().__init__(config, space)
         c = config
-        self.features = nets.ConditionFeatures(c.conditions, space.shape) if c.conditional else None
         width = self.features.width if self.features and self.informed else 0
-        self.encoder = nets.Encoder(
-            space.shape, self.outputs * c.latent, c.width, c.hidden, c.moments, width, self.normalised
-        )
-        self.decoder = nets.make_decoder(
-            c.decoder, space.shape, c.latent + width, c.width, c.hidden, c.spots, c.intensity
-        )
-        self.light = nets.LightSums(space.shape)
-        self.register_buffer("light_scale", torch.ones(()))
-
-    def fit_scalers(self, showers: Tensor, conditions: Tensor) -> None:
-        if self.features:
-            self.features.fit(conditions)
-        self.encoder.fit(showers)
-        self.light_scale.copy_(showers.sum() / len(showers) / 100)
+        trunk, size = self.modality.trunk(norm=True)
+        facts = self.modality.facts_width + width
+        self.encoder = nets.Encoder(trunk, size, facts, self.outputs * c.latent, c.hidden, self.normalised)
+        self.decoder = self.modality.decoder(c.latent + width)
 
     # ----------------------------------------------------------------------------------------------------- verbs
-    def seen(self, conditions: Tensor) -> Tensor | None:
+    def told(self, conditions: Tensor) -> Tensor | None:
         """What encoder and decoder see of the conditions."""
-        return self.features(conditions) if self.features and self.informed else None
+        return self.seen(conditions) if self.informed else None
 
     def encode(self, showers: Tensor, conditions: Tensor) -> Tensor:
-        return self.encoder(showers, self.seen(conditions))
+        facts = nets.beside(self.modality.facts(showers), self.told(conditions))
+        return self.encoder(self.modality.view(showers), facts)
 
     def prior(self, conditions: Tensor, rng: Generator) -> Tensor:
         """Standard normal codes."""
@@ -153,33 +98,22 @@ class Autoencoder(Model):
 
     def informed_code(self, latent: Tensor, conditions: Tensor) -> Tensor:
         """What the decoder gets: the code, and the conditions where it sees them."""
-        features = self.seen(conditions)
+        features = self.told(conditions)
         return latent if features is None else torch.cat([latent, features], dim=1)
 
     # ----------------------------------------------------------------------------------------------------- losses
-    def fidelity(self, x: Tensor, rate: Tensor) -> dict[str, Tensor]:
-        """How well expected photons explain a shower: `reconstruction`, and where they count or in evaluation mode
-        `lap1` of Eq. (1) and `light_sums`, unweighted."""
-        c = self.config
-        logs = torch.log1p(x), torch.log1p(rate)
-        terms = {
-            "reconstruction": losses.poisson_nll(x, rate) if c.pixels == "poisson" else losses.reconstruction(*logs)
-        }
-        if c.alpha or not self.training:
-            terms["lap1"] = losses.lap1(*logs, c.levels)
-        if c.sum_weight or not self.training:
-            terms["light_sums"] = losses.sum_penalty(self.light(x)[:, :8], self.light(rate)[:, :8])
-        return terms
+    def fidelity(self, x: Tensor, expected: Tensor) -> dict[str, Tensor]:
+        """How well an expectation explains an example, term by term, unweighted."""
+        return self.modality.fidelity(x, expected)
+
+    def scored(self) -> bool:
+        """Whether the energy score is a term of the loss, or shown beside it."""
+        return self.modality.scored and (bool(self.config.energy_score_weight) or not self.training)
 
     def weights(self) -> dict[str, float]:
         """The weight of each term of the loss, in the order of their sum."""
-        c = self.config
-        return {
-            "reconstruction": 1.0,
-            "lap1": c.alpha,
-            "light_sums": c.sum_weight,
-            "energy_score": c.energy_score_weight,
-        }
+        score = {"energy_score": self.config.energy_score_weight} if self.modality.scored else {}
+        return {"reconstruction": 1.0, **self.modality.weights(), **score}
 
     def weighted(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         """The terms and their weighted `total`."""
@@ -202,34 +136,9 @@ class Autoencoder(Model):
         draws = self.config.draws
         if draws > 1:
             drawn = torch.cat([drawn, self.prior(q.repeat(draws - 1, 1), rng)])
-        facts = self.decoder.light_sums(self.informed_code(drawn, q.repeat(draws, 1)))
-        light, shape = self.observed(facts, rng)
-        seen_light, seen_shape = self.observed(self.light(batch.showers), None)
-        # two scores: beside the light of bright showers nothing else would count
-        owners = owner.repeat(draws)
-        return losses.energy_score(light, owners, seen_light, owner) + losses.energy_score(
-            shape, owners, seen_shape, owner
-        )
-
-    def observed(self, facts: Tensor, rng: Generator | None) -> tuple[Tensor, Tensor]:
-        """What the energy score compares, of `LightSums`: light sums in per cent of the mean shower and their roots,
-        which tell a dim shower from an empty one; centre [fibres] and log widths.
-
-        With `rng`, expected light gets the noise that simulated light carries, as a normal approximation: the variance
-        of a light sum is 1 + `photons_per_track` times its mean.
-        """
-        sums, moments = facts[:, :8].clamp(min=0), facts[:, 8:]
-        total = sums.sum(1, keepdim=True) + 1
-        centre = moments[:, :2] / total
-        variance = (moments[:, 2:] / total - centre.square()).clamp(min=0) + 0.1
-        if rng is not None:
-            noise = torch.randn((len(sums), 12), generator=rng, device=sums.device, dtype=sums.dtype)
-            noise = noise * (1 + self.photons_per_track).sqrt()
-            sums = (sums + (sums + 1e-3).sqrt() * noise[:, :8]).clamp(min=0)
-            centre = centre + (variance / total).sqrt() * noise[:, 8:10]
-            variance = variance * torch.exp(noise[:, 10:] * (2 / total).sqrt())
-        light = torch.cat([sums / self.light_scale, (sums + 0.1).sqrt()], dim=1)
-        return light, torch.cat([centre, 2 * variance.log()], dim=1)
+        assert not isinstance(self.decoder, PointDecoder)  # points are not scored
+        sums = self.decoder.light_sums(self.informed_code(drawn, q.repeat(draws, 1)))
+        return self.modality.energy_score(sums, owner.repeat(draws), batch.showers, owner, rng)
 
 
 class RandomConfig(AutoencoderConfig):
@@ -294,7 +203,7 @@ class PriorAutoencoder(RandomAutoencoder):
         terms = self.fidelity(x, self.decode(codes, q))
         clouds = [self.joined(points, q, c.condition_scale) for points in (codes, drawn)]
         terms[self.distance] = self.divergence(clouds[0], clouds[1], rng)
-        if c.energy_score_weight or not self.training:
+        if self.scored():
             terms["energy_score"] = self.energy_score(drawn, batch, rng)
         return self.weighted(terms)
 

@@ -163,9 +163,10 @@ def _name_of(path: Path) -> str:
 
 
 def _line(info: DatasetInfo) -> str:
-    size = f"{info.showers:>8} showers of {info.primaries} primaries, {info.shape[0]}×{info.shape[1]}"
-    more = "" if info.ready else f"  (not simulated yet: {info.making})"
-    return f"{info.name:14} {size}  {info.label}{more}"
+    of = f" of {info.primaries} primaries" if info.kind == "showers" else ""
+    size = f"{info.showers:>8} {info.kind}{of}, {'×'.join(str(n) for n in info.shape)}"
+    more = "" if info.ready else f"  (not there yet: {info.making})"
+    return f"{info.name:19} {size}  {info.label}{more}"
 
 
 def _report(args: argparse.Namespace, report: ImportReport, verb: str = "imported") -> int:

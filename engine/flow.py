@@ -10,6 +10,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from engine import nets
+from engine.config import Config
+from engine.decoders import Decoder
+from engine.modality import Modality
+from engine.spaces import Space
 
 FREQUENCIES = 4
 """Waves in which a network sees the time."""
@@ -74,7 +78,7 @@ class PictureVelocity(nn.Module):
     fibre, its expected light and the time."""
 
     def __init__(
-        self, shape: tuple[int, int], latent: int, features: int, width: int, hidden: int, decoder: nets.Decoder
+        self, shape: tuple[int, ...], latent: int, features: int, width: int, hidden: int, decoder: Decoder
     ) -> None:
         super().__init__()
         facts = 1 + 2 * FREQUENCIES + features
@@ -93,7 +97,7 @@ class PictureVelocity(nn.Module):
         """The velocity, and beside it the photons that the decoder guesses. `scale` is the spread of log(1 + photons),
         in units of which pictures are."""
         facts = [waves(time), *([] if features is None else [features])]
-        code = self.code(torch.cat([self.convolutions(noisy.unsqueeze(1)), *facts], dim=1))
+        code = self.code(torch.cat([self.convolutions(noisy), *facts], dim=1))
         rate = self.decoder(code if features is None else torch.cat([code, features], dim=1))
         # squared errors of logarithms would switch the decoder's light off for good before it finds its place
         expected = torch.log1p(rate.detach()) / scale
@@ -107,3 +111,61 @@ class PictureVelocity(nn.Module):
         more, offset = self.last(torch.relu(self.mix(hidden))).unbind(1)
         guess = expected + (share + more) * news + offset
         return (guess - noisy) / (1 - t).clamp(min=NEAREST), rate
+
+
+class PointVelocity(nn.Module):
+    """`LatentVelocity` of points themselves; no photons are guessed."""
+
+    def __init__(self, dimensions: int, features: int, hidden: int) -> None:
+        super().__init__()
+        self.velocity = LatentVelocity(dimensions, features, hidden)
+
+    def forward(self, noisy: Tensor, time: Tensor, features: Tensor | None, scale: Tensor) -> tuple[Tensor, None]:
+        return self.velocity(noisy, time, features), None
+
+
+class ImageVelocity(nn.Module):
+    """Velocity (N, H, W) of noisy images at times (N,): convolutions down to a quarter of the size and up again, what
+    was seen on the way down beside, each stage stretched and shifted by time and conditions.
+
+    References: O. Ronneberger et al., U-Net, https://arxiv.org/abs/1505.04597; E. Perez et al., FiLM,
+    https://arxiv.org/abs/1709.07871.
+    """
+
+    def __init__(self, features: int, width: int, hidden: int) -> None:
+        super().__init__()
+        w = width
+        self.told = nets.mlp([1 + 2 * FREQUENCIES + features, hidden, hidden])
+        inputs = [(1, w), (w, 2 * w), (2 * w, 4 * w), (4 * w, 4 * w), (6 * w, 2 * w), (3 * w, w)]
+        strides = [1, 2, 2, 1, 1, 1]
+        self.layers = nn.ModuleList(nn.Conv2d(i, o, 3, s, 1) for (i, o), s in zip(inputs, strides, strict=True))
+        self.tunes = nn.ModuleList(nn.Linear(hidden, 2 * o) for _, o in inputs)
+        self.last = nn.Conv2d(w, 1, 3, padding=1)
+
+    def forward(self, noisy: Tensor, time: Tensor, features: Tensor | None, scale: Tensor) -> tuple[Tensor, None]:
+        told = nn.functional.silu(self.told(nets.beside(waves(time), features)))
+
+        def stage(k: int, x: Tensor) -> Tensor:
+            stretch, shift = self.tunes[k](told)[:, :, None, None].chunk(2, dim=1)
+            return nn.functional.silu(self.layers[k](x) * (1 + stretch) + shift)
+
+        def larger(x: Tensor, like: Tensor) -> Tensor:
+            return torch.cat([nn.functional.interpolate(x, size=like.shape[-2:], mode="nearest"), like], dim=1)
+
+        whole = stage(0, noisy.unsqueeze(1))
+        half = stage(1, whole)
+        deep = stage(3, stage(2, half))
+        wide = stage(5, larger(stage(4, larger(deep, half)), whole))
+        guess = self.last(wide).squeeze(1)
+        return (guess - noisy) / (1 - time[:, None, None]).clamp(min=NEAREST), None
+
+
+def velocity(modality: Modality, config: Config, space: Space, features: int) -> nn.Module:
+    """The network that suits a space's kind: (noisy, time, features, scale) to velocity and guessed photons, if any."""
+    c = config
+    if space.kind == "points":
+        return PointVelocity(space.shape[0], features, c.hidden)
+    if space.kind == "images":
+        return ImageVelocity(features, c.width, c.hidden)
+    decoder = modality.decoder(c.latent + features)
+    return PictureVelocity(space.shape, c.latent, features, c.width, c.hidden, decoder)

@@ -61,7 +61,7 @@ def judge(
     real = reference(data, rows, convention)
     ids, first = np.unique(real.primary, return_index=True)
     replicas = REPLICAS if data.kind == "showers" else 1
-    conditions, owner = (np.repeat(values, replicas, axis=0) for values in (real.conditions[first], ids))
+    conditions, owner = np.repeat(real.conditions[first], replicas, axis=0), np.repeat(ids, replicas)
     host.sample(model, conditions[:BATCH], seed, "poisson")  # what the first batch sets up is no part of the time
     begin = time.perf_counter()
     made = host.sample(model, conditions, seed, "poisson")

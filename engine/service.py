@@ -236,22 +236,23 @@ class Service:
 
     def prepare(self, spec: TrainSpec, inline: bool = False) -> RunInfo:
         """Enter a training into the store and the queue; `inline` ones wait for `Jobs.run_here` instead."""
+        from engine.config import settings
         from engine.models import base as models
 
         self._allow()
         kind = models.get(spec.model)
-        config = models.configure(kind, spec.config)
-        label = self.shelf.data(spec.data).label
+        data = self.shelf.data(spec.data)
+        config = models.configure(kind, spec.config, data.kind)
         info = RunInfo(
             run_id="",
             name=spec.name or f"{spec.model} {spec.data} seed {spec.seed}",
             data=spec.data,
             model=spec.model,
-            config=config.model_dump(),
+            config=settings(config, data.kind),
             seed=spec.seed,
             epochs=config.epochs,
             created=time.time(),
-            provenance={"command": command_of(spec), "version": version("showerscope"), "label": label},
+            provenance={"command": command_of(spec), "version": version("showerscope"), "label": data.label},
         )
         info = info.model_copy(update={"run_id": self.store.create(info)})
         self.jobs.submit(info, spec, self.host.threads, self.host.device, inline)

@@ -52,7 +52,7 @@ class Training:
 
     def __init__(self, model_name: str, config: dict[str, Any], data: Dataset, seed: int, device: str = "cpu") -> None:
         kind = models.get(model_name)
-        self.config = models.configure(kind, config)
+        self.config = models.configure(kind, config, data.kind)
         self.data, self.seed, self.device = data, seed, torch.device(device)
         with torch.random.fork_rng(devices=[]):  # torch draws initial weights from its global generator only
             torch.manual_seed(seed)
@@ -60,7 +60,9 @@ class Training:
         self.train_rows = data.rows("train")
         if len(self.train_rows) < 8:
             raise WrongInput(f"data set {data.name} has {len(self.train_rows)} training showers: at least 8 are needed")
-        self.showers = torch.from_numpy(data.showers.astype(np.uint16)).to(self.device)
+        # counts and grey values are held as they are stored, and made floats batch by batch
+        held = np.float32 if data.kind == "points" else np.uint16
+        self.showers = torch.from_numpy(data.showers.astype(held)).to(self.device)
         self.conditions = torch.from_numpy(data.conditions.astype(np.float32)).to(self.device)
         rows = torch.from_numpy(self.train_rows).to(self.device)
         self.model: Model = model.to(self.device)
@@ -97,8 +99,9 @@ class Training:
         index = torch.from_numpy(rows).to(self.device)
         _, primary = np.unique(self.data.primary_id[rows], return_inverse=True)
         showers, conditions = self.showers[index].float(), self.conditions[index]
-        if self.config.augment and self.model.training:
-            draw = np.random.default_rng((self.seed, self.step, 8, turn)).integers(0, 8, primary.max() + 1)
+        if self.config.augment and self.model.training and self.data.kind == "showers":
+            symmetries = 8 if showers.shape[1] == showers.shape[2] else 4
+            draw = np.random.default_rng((self.seed, self.step, 8, turn)).integers(0, symmetries, primary.max() + 1)
             # on the CPU one boolean mask a symmetry is cheaper than a gather of every pixel
             showers, conditions = augment(showers, conditions, torch.from_numpy(draw[primary]).to(self.device))
         return Batch(showers, conditions, torch.from_numpy(primary).to(self.device))
@@ -213,19 +216,16 @@ def _optimiser(phase: Phase, learning_rate: float) -> torch.optim.Optimizer:
 
 
 def augment(showers: Tensor, conditions: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
-    """One of the face's eight symmetries for each shower: bit 0 mirrors x, bit 1 mirrors y, bit 2 then exchanges
-    x and y. Mirroring x negates Vx and Px; the exchange swaps (Vx, Px) with (Vy, Py). Needs square images."""
-    if showers.shape[1] != showers.shape[2]:
-        raise WrongInput(
-            f"only square faces are symmetric under exchange of x and y, not {tuple(showers.shape[1:])}: "
-            "train with augment = false"
-        )
+    """One of the face's symmetries for each shower: bit 0 mirrors x, bit 1 mirrors y, bit 2, of square faces, then
+    exchanges x and y. Mirroring x negates Vx and Px; the exchange swaps (Vx, Px) with (Vy, Py)."""
     showers, conditions = showers.clone(), conditions.clone()
     for bit, dims, columns in ((1, [1], [zdc.VX, zdc.PX]), (2, [2], [zdc.VY, zdc.PY])):
         chosen = (draw & bit) > 0
         showers[chosen] = showers[chosen].flip(dims)
         conditions[:, columns] *= torch.where(chosen, -1.0, 1.0)[:, None]
     chosen = (draw & 4) > 0
+    if not chosen.any():
+        return showers, conditions
     showers[chosen] = showers[chosen].transpose(1, 2)
     swapped = conditions[:, [0, zdc.VY, zdc.VX, zdc.VZ, zdc.PY, zdc.PX, zdc.PZ, zdc.MASS, zdc.CHARGE]]
     return showers, torch.where(chosen[:, None], swapped, conditions)

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -137,9 +137,22 @@ def split_by_primary(
     return side[inverse]
 
 
+@cache
+def _registry() -> dict[str, Any]:
+    """What loads each set: the modules of this folder, or what a module of several sets gives for each of its
+    `NAMES`."""
+    found: dict[str, Any] = {}
+    for entry in pkgutil.iter_modules(engine.datasets.__path__):
+        if entry.name != "base":
+            module = importlib.import_module(f"engine.datasets.{entry.name}")
+            several = getattr(module, "NAMES", None)
+            found |= {name: module.get(name) for name in several} if several else {entry.name: module}
+    return found
+
+
 def names() -> list[str]:
-    """Registered data sets: the modules of this folder."""
-    return sorted(m.name for m in pkgutil.iter_modules(engine.datasets.__path__) if m.name != "base")
+    """Registered data sets."""
+    return sorted(_registry())
 
 
 def load(name: str, progress: Callable[[int, int], None] | None = None) -> Dataset:
@@ -163,6 +176,6 @@ def describe(name: str) -> DatasetInfo:
 
 
 def _module(name: str) -> Any:
-    if name not in names():
+    if name not in _registry():
         raise NotFound(f"unknown data set {name!r}: there are {', '.join(names())}")
-    return importlib.import_module(f"engine.datasets.{name}")
+    return _registry()[name]

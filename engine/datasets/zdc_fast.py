@@ -270,7 +270,7 @@ def load(progress: Progress | None = None) -> Dataset:
         ),
         split=split_by_primary(arrays["primary_id"]),
         facts={"seed": str(SEED)},
-        **arrays,
+        **{name: arrays[name] for name in (*COLUMNS, "showers")},  # pyright: ignore[reportArgumentType]
     )
 
 

@@ -15,68 +15,25 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Generator, Tensor, nn
 
 import engine.models
-from engine import losses, nets
-from engine.schema import FormField, ModelInfo, NotFound, WrongInput
+from engine import losses
+from engine.config import Config, configured, form
+from engine.features import ConditionFeatures
+from engine.modality import modality
+from engine.schema import DataKind, ModelInfo, NotFound, WrongInput
 from engine.spaces import Space
 
 FORMAT = "showerscope-model-1"
 
 
-def option(default: Any, help: str, *, unit: str = "", source: str = "", group: str = "Model", **bounds: Any) -> Any:
-    """A config field with all that the Train page's form needs: default, range, unit, help, source, group."""
-    extra: dict[str, Any] = {"unit": unit, "source": source, "group": group}
-    return Field(default, description=help, json_schema_extra=extra, **bounds)
-
-
-class Config(BaseModel):
-    """Settings that every model shares; a model's own config extends it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    epochs: int = option(60, "Passes over the training showers.", ge=1, le=100_000, group="Training")
-    batch: int = option(
-        1000, "Showers a step; optimal transport costs its square.", ge=8, le=20_000, group="Training",
-        source="arXiv:2006.06704 §4",
-    )  # fmt: skip
-    learning_rate: float = option(
-        3e-4, "Adam's step size at the start.", gt=0, le=0.1, group="Training", source="SPEC §1, known ZDC values"
-    )
-    schedule: Literal["cosine", "constant"] = option(
-        "cosine", "How the learning rate goes: to zero along a half cosine, or not at all.", group="Training"
-    )
-    grouping: Literal["rows", "primaries"] = option(
-        "rows",
-        "What a batch is drawn from: single showers, or primaries with all their replicas.",
-        group="Training",
-    )
-    clumps: bool = option(
-        True,
-        "Draw photons in clumps, as a particle leaves several in a fibre that it crosses; how many is measured on lit "
-        "fibres with dark neighbours. Otherwise as independent Poisson numbers.",
-        source="own; Geant4's Cherenkov light",
-        group="Training",
-    )
-    augment: bool = option(
-        False,
-        "Mirror and transpose showers together with (Vx, Px), (Vy, Py): the face is symmetric eight-fold. "
-        "Mirroring exchanges common and tower fibres.",
-        group="Training",
-    )
-    checkpoint_epochs: int = option(
-        10, "Epochs between checkpoints; a killed training loses at most this.", ge=1, le=10_000, group="Training"
-    )
-
-
 @dataclass(frozen=True)
 class Batch:
-    """What a loss sees. showers: (B, H, W) float photons. conditions: (B, 9) as in `engine.schema`.
+    """What a loss sees. showers: (B, H, W) float photons, or other examples. conditions: (B, C) by the data's columns.
     primary: (B,) consecutive numbers, equal for replicas of one primary."""
 
     showers: Tensor
@@ -106,68 +63,64 @@ class Phase:
 
 
 class Model(nn.Module):
-    """Base of all models. Photons in, photons out: every scaler is a buffer, fitted on the training split only,
-    so that it is saved with the weights."""
+    """Base of all models. Examples in, examples out: every scaler is a buffer, fitted on the training split only, so
+    that it is saved with the weights."""
 
     name: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str] = ""
     Config: ClassVar[type[Config]]
-    photons_per_track: Tensor
     has_latent: ClassVar[bool] = True
+    floor: ClassVar[float] = 0.0
+    """As in `engine.modality.modality`."""
     watched: ClassVar[int] = 600
-    """Validation showers that `readings` looks at."""
+    """Validation examples that `readings` looks at."""
 
     def __init__(self, config: Config, space: Space) -> None:
         super().__init__()
         self.config = config
         self.space = space
-        self.shape = space.shape
-        self.register_buffer("photons_per_track", torch.zeros(()))
+        self.modality = modality(config, space, self.floor)
+        self.features = ConditionFeatures(config.conditions, space) if config.conditional and space.columns else None
 
     def fit(self, showers: Tensor, conditions: Tensor) -> None:
-        """Set all buffers from the training split: showers (N, H, W) [photons], conditions (N, 9)."""
-        if self.config.clumps:
-            self.photons_per_track.copy_(nets.photons_per_track(showers))
-        self.fit_scalers(showers, conditions)
+        """Set all buffers from the training split: showers (N, H, W) [photons] or other examples, conditions (N, C)."""
+        self.modality.fit(showers)
+        if self.features:
+            self.features.fit(conditions)
 
-    def fit_scalers(self, showers: Tensor, conditions: Tensor) -> None:
-        """Set the buffers that standardise inputs, from (a sample of) the training split."""
-        raise NotImplementedError
+    def seen(self, conditions: Tensor) -> Tensor | None:
+        """What networks see of the conditions."""
+        return self.features(conditions) if self.features else None
 
     def phases(self) -> list[Phase]:
         raise NotImplementedError
 
     def encode(self, showers: Tensor, conditions: Tensor) -> Tensor:
-        """Latent codes (N, d) of showers (N, H, W) [photons]."""
+        """Latent codes (N, d) of showers (N, H, W) [photons], or other examples."""
         raise NotImplementedError
 
     def prior(self, conditions: Tensor, rng: Generator) -> Tensor:
-        """Generated latent codes (N, d), one for each condition row (N, 9)."""
+        """Generated latent codes (N, d), one for each condition row (N, C)."""
         raise NotImplementedError
 
     def decode(self, latent: Tensor, conditions: Tensor) -> Tensor:
-        """Expected photons (N, H, W) ≥ 0 of latent codes."""
+        """Expected photons (N, H, W) ≥ 0, or other examples, of latent codes."""
         raise NotImplementedError
 
     def sample(self, conditions: Tensor, rng: Generator, light: str = "poisson") -> Tensor:
-        """Showers (N, H, W) [photons] for condition rows; `light` as in `engine.schema.GenerateRequest`."""
-        rate = self.decode(self.prior(conditions, rng), conditions)
-        return self.counts(rate, rng) if light == "poisson" else rate
-
-    def counts(self, rate: Tensor, rng: Generator) -> Tensor:
-        """Whole photons of expected light, in clumps where the config says so."""
-        return nets.clumped(rate, self.photons_per_track, rng)
+        """Examples for condition rows; `light` as in `engine.schema.GenerateRequest`."""
+        expected = self.decode(self.prior(conditions, rng), conditions)
+        return self.modality.drawn(expected, rng) if light == "poisson" else expected
 
     @torch.no_grad()
     def readings(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         """What a run records of a validation batch beside its loss terms: spread and effective rank of encoded and
-        generated codes, and how much light is reconstructed and generated, each over the simulated light."""
+        generated codes, and what the modality reads off generated and reconstructed examples."""
         x, q = batch.showers, batch.conditions
-        seen = x.sum((1, 2))
-        light = seen.sum().clamp(min=1)
         found: dict[str, Tensor] = {}
+        rebuilt = None
         if self.has_latent:
             codes, drawn = self.encode(x, q), self.prior(q, rng)
             found["latent/std"] = codes.std(0).mean()
@@ -175,15 +128,9 @@ class Model(nn.Module):
             found["latent/spread_ratio"] = drawn.std(0).mean() / codes.std(0).mean().clamp(min=1e-12)
             found["latent/effective_rank"] = losses.effective_rank(codes)
             found["latent/generated_rank"] = losses.effective_rank(drawn)
-            found["validation/reconstructed_light"] = self.decode(codes, q).sum() / light
-        made = self.sample(q, rng).sum((1, 2))
-        found["validation/generated_light"] = made.sum() / light
-        found["validation/generated_sum_distance"] = (made.sort().values - seen.sort().values).abs().mean()
-        roots = made.sqrt()[:, None], seen.sqrt()[:, None]
-        repeated = torch.cat([roots[0], self.sample(q, rng).sum((1, 2)).sqrt()[:, None]])
-        owner = batch.primary
-        found["validation/generated_score"] = losses.energy_score(repeated, torch.cat([owner, owner]), roots[1], owner)
-        return found
+            rebuilt = self.decode(codes, q)
+        made = self.sample(q, rng), self.sample(q, rng)
+        return found | self.modality.readings(x, made, rebuilt, batch.primary, rng)
 
 
 # --------------------------------------------------------------------------------------------------------- registry
@@ -201,17 +148,9 @@ def get(name: str) -> type[Model]:
     return next(c for c in own if issubclass(c, Model) and c.name == name)
 
 
-def configure(model: type[Model], values: Mapping[str, Any]) -> Config:
-    """A checked config. Raises `WrongInput` naming the first field at fault and its range."""
-    try:
-        return model.Config(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(model.Config.model_fields)
-            raise WrongInput(f"{model.name} has no setting {field!r}: it has {known}") from error
-        raise WrongInput(f"{model.name} setting {field} = {first['input']!r}: {first['msg'].lower()}") from error
+def configure(model: type[Model], values: Mapping[str, Any], kind: DataKind = "showers") -> Config:
+    """A checked config for data of a kind. Raises `WrongInput` naming the first field at fault and its range."""
+    return configured(model.Config, model.name, values, kind)
 
 
 def info(model: type[Model]) -> ModelInfo:
@@ -224,37 +163,8 @@ def info(model: type[Model]) -> ModelInfo:
         conditional=True,
         has_latent=model.has_latent,
         fields=form(model.Config),
+        presets=model.Config.presets,
     )
-
-
-def form(config: type[Config]) -> list[FormField]:
-    """A config class as form fields, the model's own first."""
-    fields = []
-    for name, field in config.model_fields.items():
-        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        choices = [str(c) for c in getattr(field.annotation, "__args__", ())]
-        kinds = {bool: "bool", int: "int", float: "float"}
-        bounds: dict[str, float] = {}
-        for constraint in field.metadata:
-            match constraint:
-                case Ge(ge=low) | Gt(gt=low):
-                    bounds["minimum"] = float(low)  # pyright: ignore[reportArgumentType]
-                case Le(le=high) | Lt(lt=high):
-                    bounds["maximum"] = float(high)  # pyright: ignore[reportArgumentType]
-        fields.append(
-            FormField(
-                name=name,
-                kind="choice" if choices else kinds.get(field.annotation, "text"),  # pyright: ignore
-                default=field.default,
-                choices=choices,
-                help=field.description or "",
-                unit=str(extra.get("unit", "")),
-                source=str(extra.get("source", "")),
-                group=str(extra.get("group", "Model")),
-                **bounds,
-            )
-        )
-    return sorted(fields, key=lambda f: f.group == "Training")
 
 
 # ------------------------------------------------------------------------------------------------------------ files

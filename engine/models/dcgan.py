@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from engine.models.base import option
+from engine.config import PICTURES, option
 from engine.models.gan import GAN, GANConfig
 
 PAPER = "arXiv:1511.06434"
 
 
 class DCGANConfig(GANConfig):
-    decoder: Literal["spots", "convolutions"] = option(
+    decoder: Literal["spots", "convolutions", "subpixel"] = option(
         "convolutions",
-        "A sum of Gaussian spots in fibre coordinates, or four transposed convolutions, four times slower.",
-        source=f"convolutions: {PAPER} §3; spots: own",
+        "A sum of Gaussian spots in fibre coordinates, four transposed convolutions, or convolutions whose channels "
+        "become pixels, half the cost of these.",
+        source=f"convolutions: {PAPER} §3; sub-pixel: arXiv:1609.05158; spots: own",
+        kinds=PICTURES,
     )
     game: Literal["minimax", "non_saturating"] = option(
         "non_saturating",

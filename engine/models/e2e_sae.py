@@ -11,13 +11,16 @@ from typing import Any, ClassVar
 from torch import Generator, Tensor
 
 from engine import losses, nets
-from engine.autoencoder import PAPER, Autoencoder, AutoencoderConfig
-from engine.models.base import Batch, Phase, option
+from engine.autoencoder import Autoencoder, AutoencoderConfig
+from engine.config import PAPER, SHOWERS, merged, option
+from engine.models.base import Batch, Phase
 from engine.spaces import Space
 
 
 class E2ESAEConfig(AutoencoderConfig):
     """Every term of the paper's Eqs. (1)–(8), and what showers taught beyond them (marked as own)."""
+
+    presets = merged(AutoencoderConfig.presets, images={"beta": 0.002, "condition_scale": 5.0, "batch": 1000})
 
     conditional: bool = option(
         True, "Give the conditions to noise generator and transport cost.", source=f"{PAPER} §3.4"
@@ -56,7 +59,7 @@ class E2ESAEConfig(AutoencoderConfig):
     energy_score_weight: float = option(
         0.01, "Weight of the energy score of generated against simulated light, centre and widths, primary by primary.",
         ge=0, le=1000,
-        source="own; Gneiting and Raftery 2007", group="Losses",
+        source="own; Gneiting and Raftery 2007", group="Losses", kinds=SHOWERS,
     )  # fmt: skip
 
 
@@ -109,14 +112,14 @@ class E2ESAE(Autoencoder):
         """Terms of Eq. (7), unweighted, and their weighted `total`. Terms of weight 0 that cost time are computed in
         evaluation mode only."""
         c, x = self.config, batch.showers
-        codes = self.encoder(x)
+        codes = self.encode(x, batch.conditions)
         drawn = self.prior(batch.conditions, rng)
-        terms = self.fidelity(x, self.decoder(codes)) | {
+        terms = self.fidelity(x, self.decode(codes, batch.conditions)) | {
             "sinkhorn": self.transport(codes, drawn, batch.conditions),
             "diversity": losses.diversity(codes, c.tau, c.diversity_scale),
             "last_layer": losses.last_layer_l2(self.encoder.last),
         }
-        if c.energy_score_weight or not self.training:
+        if self.scored():
             terms["energy_score"] = self.energy_score(drawn, batch, rng)
         return self.weighted(terms)
 

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from engine import losses
 from engine.adversarial import Adversarial, AdversarialConfig
-from engine.models.base import option
+from engine.config import option
 
 PAPER = "arXiv:1406.2661"
 

@@ -13,7 +13,8 @@ from torch import Generator, Tensor
 
 from engine import flow, losses, nets
 from engine.autoencoder import Autoencoder, AutoencoderConfig
-from engine.models.base import Batch, Phase, option
+from engine.config import option
+from engine.models.base import Batch, Phase
 from engine.spaces import Space
 
 
@@ -64,7 +65,7 @@ class LatentFlow(Autoencoder):
     def autoencoder_loss(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         """Reconstruction alone: unit spread is all that is asked of the codes."""
         x = batch.showers
-        return self.weighted(self.fidelity(x, self.decoder(self.encoder(x))))
+        return self.weighted(self.fidelity(x, self.decode(self.encode(x, batch.conditions), batch.conditions)))
 
     def weights(self) -> dict[str, float]:
         return {name: weight for name, weight in super().weights().items() if name != "energy_score"}
@@ -74,14 +75,14 @@ class LatentFlow(Autoencoder):
         flow generates; encoder and decoder at rest."""
         c, q = self.config, batch.conditions
         with nets.resting(self.encoder), torch.no_grad():
-            codes = self.encoder(batch.showers).repeat(c.repeats, 1)
+            codes = self.encode(batch.showers, q).repeat(c.repeats, 1)
         noise = nets.normal(codes, c.latent, rng)
         time = flow.times(codes, rng)
         point, target = losses.flow_path(noise, codes, time)
         features = self.features(q).repeat(c.repeats, 1) if self.features else None
         terms = {"velocity": (self.velocity(point, time, features) - target).square().mean()}
         terms["total"] = terms["velocity"]
-        if c.energy_score_weight or not self.training:
+        if self.scored():
             with nets.resting(self.decoder):
                 terms["energy_score"] = self.energy_score(self.prior(q, rng), batch, rng)
             terms["total"] = terms["velocity"] + c.energy_score_weight * terms["energy_score"]

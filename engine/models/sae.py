@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from engine import losses
 from engine.autoencoder import PriorAutoencoder, PriorConfig
-from engine.models.base import option
+from engine.config import option
 
 
 class SAEConfig(PriorConfig):

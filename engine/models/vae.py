@@ -14,7 +14,8 @@ from torch import Generator, Tensor
 
 from engine import losses
 from engine.autoencoder import Autoencoder, AutoencoderConfig
-from engine.models.base import Batch, Phase, option
+from engine.config import option
+from engine.models.base import Batch, Phase
 
 
 class VAEConfig(AutoencoderConfig):
@@ -59,9 +60,9 @@ class VAE(Autoencoder):
         noise = torch.randn(mean.shape, generator=rng, device=mean.device, dtype=mean.dtype)
         terms = self.fidelity(x, self.decode(mean + (log_variance / 2).exp() * noise, q))
         terms["kl"] = losses.kl_to_normal(mean, log_variance)
-        if self.config.energy_score_weight or not self.training:
+        if self.scored():
             terms["energy_score"] = self.energy_score(self.prior(q, rng), batch, rng)
         return self.weighted(terms)
 
     def weights(self) -> dict[str, float]:
-        return super().weights() | {"kl": self.config.kl_weight / math.prod(self.shape)}
+        return super().weights() | {"kl": self.config.kl_weight / math.prod(self.space.shape)}

@@ -13,7 +13,8 @@ from torch import Generator, Tensor
 
 from engine import losses, nets
 from engine.autoencoder import RandomAutoencoder, RandomConfig
-from engine.models.base import Batch, Phase, option
+from engine.config import option
+from engine.models.base import Batch, Phase
 from engine.spaces import Space
 
 PAPER = "arXiv:1711.01558"
@@ -80,7 +81,7 @@ class WAEGAN(RandomAutoencoder):
         codes = self.code(x, q, rng)
         terms = self.fidelity(x, self.decode(codes, q))
         terms["fooling"] = F.softplus(-self.judged(codes, q)).mean()
-        if self.config.energy_score_weight or not self.training:
+        if self.scored():
             terms["energy_score"] = self.energy_score(self.prior(q, rng), batch, rng)
         return self.weighted(terms)
 

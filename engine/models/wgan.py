@@ -11,7 +11,8 @@ from typing import ClassVar
 from torch import Generator, Tensor
 
 from engine.adversarial import Adversarial, AdversarialConfig
-from engine.models.base import Phase, option
+from engine.config import option
+from engine.models.base import Phase
 
 PAPER = "arXiv:1701.07875"
 

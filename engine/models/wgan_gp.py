@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from engine import losses
 from engine.adversarial import Adversarial, AdversarialConfig
-from engine.models.base import option
+from engine.config import option
 
 PAPER = "arXiv:1704.00028"
 
@@ -48,7 +48,7 @@ class WGANGP(Adversarial):
     def critic_terms(self, real: Tensor, fake: Tensor, features: Tensor | None, rng: Generator) -> dict[str, Tensor]:
         judged = self.judge(real, fake, features)
         distance = judged[0].mean() - judged[1].mean()
-        penalty = losses.gradient_penalty(lambda x: self.critic(x, features), real, fake, rng)
+        penalty = losses.gradient_penalty(lambda x: self.judged(x, features), real, fake, rng)
         return {"distance": distance, "penalty": penalty, "total": self.config.penalty * penalty - distance}
 
     def generator_wish(self, judged: Tensor) -> Tensor:

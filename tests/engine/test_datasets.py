@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import zdc
+from engine.conditions import Nearness
 from engine.datasets import base as datasets
-from engine.schema import NotFound, WrongInput
-from engine.spaces import ZDC_COLUMNS
+from engine.datasets import toys
+from engine.schema import CONDITIONS, NotFound, WrongInput
+from engine.spaces import check_rows
 
 
 @pytest.fixture(params=datasets.names(), scope="module")
@@ -19,13 +21,15 @@ def data(request):
 def test_arrays_agree_and_are_frozen(data):
     if data.kind == "showers":
         assert data.showers.shape[1:] == zdc.DETECTORS[data.detector].shape
-        assert data.columns == ZDC_COLUMNS
-    else:
-        assert data.detector == ""
+        assert data.conditions.shape == (len(data.showers), len(CONDITIONS))
     assert data.conditions.shape == (len(data.showers), len(data.columns))
+    assert data.space.shape == data.showers.shape[1:]
     assert np.isfinite(data.conditions).all()
+    for values, column in zip(data.conditions.T, data.columns, strict=True):
+        if column.classes:
+            assert set(values.tolist()) == set(range(len(column.classes)))
     with pytest.raises(ValueError, match="read-only"):
-        data.showers[0, 0, 0] = 1
+        data.showers[0] = 1
 
 
 def test_no_primary_is_on_both_sides_of_a_split(data):
@@ -87,3 +91,67 @@ def test_split_is_a_function_of_the_primary(ids, seed):
     side = datasets.split_by_primary(ids, seed)
     assert all(len(set(side[ids == i].tolist())) == 1 for i in set(ids.tolist()))
     np.testing.assert_array_equal(side, datasets.split_by_primary(ids, seed))
+
+
+# ------------------------------------------------------------------------------------------------------------- toys
+@pytest.mark.parametrize("name", toys.NAMES)
+def test_toys_are_drawn_from_their_seed_and_know_their_piece(name):
+    toy = toys.get(name)
+    points, piece = toy.sample(4000, 1)
+    assert np.array_equal(points, toy.sample(4000, 1)[0])
+    assert not np.array_equal(points, toy.sample(4000, 2)[0])
+    assert set(piece.tolist()) == set(range(toy.pieces))
+    with pytest.raises(WrongInput, match="at least one"):
+        toy.sample(0, 1)
+
+
+def test_eight_gaussians_stand_on_their_circle():
+    points, piece = toys.get("toy_eight_gaussians").sample(20_000, 0)
+    for k in range(8):
+        cloud = points[piece == k]
+        np.testing.assert_allclose(
+            cloud.mean(axis=0), [2 * np.cos(np.pi * k / 4), 2 * np.sin(np.pi * k / 4)], atol=0.01
+        )
+        np.testing.assert_allclose(np.cov(cloud.T), 0.01 * np.eye(2), atol=0.001)
+
+
+def test_the_second_spiral_is_the_first_one_turned_by_half():
+    points, piece = toys.get("toy_spirals").sample(20_000, 0)
+    first, second = points[piece == 0], -points[piece == 1]
+    np.testing.assert_allclose(first.mean(axis=0), second.mean(axis=0), atol=0.05)
+    # on an Archimedean spiral the radius tells the angle, up to the noise
+    radius, angle = np.hypot(*first.T), np.arctan2(first[:, 1], first[:, 0])
+    outer = radius > 0.5
+    off = (3 * np.pi * radius / 2 - angle + np.pi) % (2 * np.pi) - np.pi
+    assert np.abs(off[outer] * radius[outer]).mean() < 0.3
+
+
+# ------------------------------------------------------------------------------------------- what is no calorimeter
+def test_points_have_no_photons_particles_or_impact_point():
+    toy = datasets.load("toy_spirals")
+    for asked in (lambda: toy.photon_sum, lambda: toy.impact_cm, toy.channels, lambda: Nearness(toy)):
+        with pytest.raises(WrongInput, match="toy_spirals holds points"):
+            asked()
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], "0 condition rows"),
+        ([[1.0, 2.0]], "row 1 has 2 numbers"),
+        ([[1.0], [0.5]], "row 2, piece is 0.5"),
+        ([[2.0]], "row 1, piece is 2"),
+        ([[-1.0]], "piece is -1"),
+        ([[float("nan")]], "piece is nan"),
+        ([[float("inf")]], "piece is inf"),
+    ],
+)
+def test_conditions_that_are_no_class_are_refused_with_row_and_column(rows, words):
+    with pytest.raises(WrongInput, match=words):
+        check_rows(rows, datasets.load("toy_spirals").columns)
+
+
+def test_classes_and_particles_pass_as_they_are():
+    np.testing.assert_array_equal(check_rows([[1.0], [0.0]], datasets.load("toy_spirals").columns), [[1], [0]])
+    real = datasets.load("zdc_geant4")
+    np.testing.assert_array_equal(check_rows(real.conditions[:3].tolist(), real.columns), real.conditions[:3])

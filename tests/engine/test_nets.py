@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine import nets, zdc
+from engine import light, nets, zdc
 from engine.datasets import base as datasets
+from engine.decoders import ConvolutionDecoder, IntensityDecoder, SpotDecoder, SubpixelDecoder, greys
+from engine.features import ConditionFeatures, LightSums, Moments
 from engine.schema import CONDITIONS, Particle, WrongInput
+from engine.spaces import Space
 
 SHAPES = [(44, 44), (56, 30)]
 
@@ -30,7 +33,7 @@ def row(**values: float) -> torch.Tensor:
 
 # ------------------------------------------------------------------------------------------------------ conditions
 def test_raw_features_are_standardised_and_constant_columns_are_silent(conditions):
-    features = nets.ConditionFeatures("raw", (44, 44))
+    features = ConditionFeatures("raw", Space())
     features.fit(conditions)
     out = features(conditions)
     changing = conditions.std(0) > 0
@@ -41,7 +44,7 @@ def test_raw_features_are_standardised_and_constant_columns_are_silent(condition
 
 
 def test_derived_features_start_with_the_impact_point_and_log_energy(conditions):
-    features = nets.ConditionFeatures("derived", (44, 44))
+    features = ConditionFeatures("derived", Space())
     features.fit(conditions)
     out = features(conditions) * features.std + features.mean
     impact = zdc.impact_cm(conditions.numpy())
@@ -55,7 +58,7 @@ def test_derived_features_start_with_the_impact_point_and_log_energy(conditions)
 
 @pytest.mark.parametrize("kind", ["raw", "derived"])
 def test_features_are_finite_for_any_particle_that_physics_allows(kind, conditions):
-    features = nets.ConditionFeatures(kind, (44, 44))
+    features = ConditionFeatures(kind, Space())
     features.fit(conditions)
     rows = torch.cat([row(energy_gev=e, px_gev=p) for e, p in ((1.0, 0.0), (7000.0, 0.0), (1.2, 0.5), (3000.0, -2.0))])
     proton = rows.clone()
@@ -64,7 +67,7 @@ def test_features_are_finite_for_any_particle_that_physics_allows(kind, conditio
 
 
 def test_the_parity_feature_is_one_on_even_fibres_and_minus_one_on_odd_ones():
-    features = nets.ConditionFeatures("derived", (44, 44))
+    features = ConditionFeatures("derived", Space())
     for i, j in ((22, 22), (23, 22), (20, 31), (0, 43)):
         x, y = ((k - 21.5) * 0.16 for k in (i, j))
         at = row(energy_gev=1000.0, px_gev=x / 11_260 * 1000, py_gev=y / 11_260 * 1000)
@@ -73,16 +76,16 @@ def test_the_parity_feature_is_one_on_even_fibres_and_minus_one_on_odd_ones():
 
 
 def test_wrong_width_and_unknown_face_are_refused():
-    with pytest.raises(WrongInput, match="nine columns"):
-        nets.ConditionFeatures("raw", (44, 44))(torch.zeros(3, 8))
+    with pytest.raises(WrongInput, match="9 columns"):
+        ConditionFeatures("raw", Space())(torch.zeros(3, 8))
     with pytest.raises(WrongInput, match="raw"):
-        nets.ConditionFeatures("derived", (28, 28))
+        ConditionFeatures("derived", Space((28, 28)))
 
 
 # --------------------------------------------------------------------------------------------------------- showers
 @pytest.mark.parametrize("shape", SHAPES)
 def test_light_sums_add_up_tell_parity_and_quadrant_and_hold_the_moments(shape):
-    sums = nets.LightSums(shape)
+    sums = LightSums(shape)
     showers = torch.poisson(torch.ones(3, *shape), generator=seed())
     out = sums(showers)
     x, y = (torch.arange(n) - (n - 1) / 2 for n in shape)
@@ -96,7 +99,7 @@ def test_light_sums_add_up_tell_parity_and_quadrant_and_hold_the_moments(shape):
 
 def test_light_sums_give_the_channels_of_the_papers_read_out():
     showers = torch.poisson(torch.ones(4, 44, 44), generator=seed())
-    sums = nets.LightSums((44, 44))(showers).numpy()
+    sums = LightSums((44, 44))(showers).numpy()
     expected = np.column_stack([sums[:, :4], sums[:, 4:8].sum(axis=1)])
     np.testing.assert_allclose(zdc.channels(showers.numpy(), "zn", "paper"), expected)
 
@@ -104,7 +107,7 @@ def test_light_sums_give_the_channels_of_the_papers_read_out():
 def test_moments_find_the_centre_and_are_finite_for_an_empty_shower():
     showers = torch.zeros(2, 44, 44)
     showers[0, 32, 10] = 7
-    out = nets.Moments((44, 44))(showers)
+    out = Moments((44, 44))(showers)
     assert out.shape == (2, 52)
     assert torch.isfinite(out).all()
     torch.testing.assert_close(out[0, :3], torch.tensor([math.log(8), 10.5 / 22, -11.5 / 22]))
@@ -114,7 +117,7 @@ def test_moments_find_the_centre_and_are_finite_for_an_empty_shower():
 def test_moments_show_the_brightest_fibre_and_its_neighbours_up_to_the_edge():
     showers = torch.zeros(1, 44, 44)
     showers[0, 43, 5], showers[0, 42, 7], showers[0, 2, 2] = 9, 3, 8
-    core = nets.Moments((44, 44))(showers)[0, 25:]
+    core = Moments((44, 44))(showers)[0, 25:]
     torch.testing.assert_close(core[:2], torch.tensor([21.5 / 22, -16.5 / 22]))
     expected = torch.zeros(5, 5)
     expected[2, 2], expected[1, 4] = math.log(10), math.log(4)
@@ -139,10 +142,11 @@ def test_batch_renorm_has_the_values_of_its_memory_and_the_gradient_of_its_batch
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("kind", ["spots", "convolutions"])
+@pytest.mark.parametrize("kind", ["spots", "convolutions", "subpixel"])
 def test_decoders_give_finite_light_on_every_face_and_know_its_sums(kind, shape):
     torch.manual_seed(0)
-    decoder = nets.SpotDecoder(shape, 5, 32, 6) if kind == "spots" else nets.ConvolutionDecoder(shape, 5, 4)
+    pictures = {"convolutions": ConvolutionDecoder, "subpixel": SubpixelDecoder}
+    decoder = SpotDecoder(shape, 5, 32, 6) if kind == "spots" else pictures[kind](shape, 5, 4)
     for scale in (1.0, 100.0):
         codes = scale * torch.randn(4, 5, generator=seed())
         image = decoder(codes)
@@ -151,14 +155,33 @@ def test_decoders_give_finite_light_on_every_face_and_know_its_sums(kind, shape)
         assert (image >= 0).all()
     decoder.eval()
     codes = torch.randn(4, 5, generator=seed())
-    expected = nets.LightSums(shape)(decoder(codes))
+    expected = LightSums(shape)(decoder(codes))
     torch.testing.assert_close(decoder.light_sums(codes), expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [ConvolutionDecoder, SubpixelDecoder])
+def test_grey_values_stay_between_black_and_white(kind):
+    torch.manual_seed(0)
+    image = kind((28, 28), 5, 4, greys)(100 * torch.randn(4, 5, generator=seed())).detach()
+    assert image.shape == (4, 28, 28)
+    assert float(image.min()) >= 0
+    assert float(image.max()) <= 255
+
+
+def test_a_class_is_an_indicator_and_classes_are_equally_far_apart():
+    features = ConditionFeatures("derived", Space((28, 28), "images", 1, 4))
+    features.fit(torch.tensor([[0.0], [0.0], [3.0]]))
+    out = features(torch.tensor([[0.0], [3.0], [1.0]]))
+    assert torch.equal(out, torch.eye(4)[[0, 3, 1]])
+    assert torch.equal(features.transport(out), out)
+    with pytest.raises(WrongInput, match="1 columns"):
+        features(torch.zeros(3, 2))
 
 
 def test_a_wide_spot_keeps_its_light_and_loses_what_falls_beyond_the_face():
     fibres = torch.arange(44) - 21.5
     width = torch.tensor([[2.0, 2.0]]).log()
-    inside, edge = nets.SpotDecoder.profile(fibres, torch.tensor([[0.3, 22.0]]), width)[0].sum(1)
+    inside, edge = SpotDecoder.profile(fibres, torch.tensor([[0.3, 22.0]]), width)[0].sum(1)
     assert float(inside) == pytest.approx(1, abs=1e-4)
     assert float(edge) == pytest.approx(0.5, abs=0.05)
 
@@ -166,9 +189,9 @@ def test_a_wide_spot_keeps_its_light_and_loses_what_falls_beyond_the_face():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_encoder_takes_every_face_and_keeps_its_code_at_unit_spread(shape):
     torch.manual_seed(0)
-    encoder = nets.Encoder(shape, 4, 4, 32)
-    encoder.fit(torch.rand(9, *shape))
-    codes = encoder(torch.poisson(torch.rand(64, 1, 1, generator=seed()).expand(64, *shape) * 9, generator=seed()))
+    encoder = nets.Encoder(nets.convolutions(4, norm=True), nets.convolved(shape, 4), 3, 4, 32)
+    showers = torch.poisson(torch.rand(64, 1, 1, generator=seed()).expand(64, *shape) * 9, generator=seed())
+    codes = encoder(torch.log1p(showers), torch.randn(64, 3, generator=seed()))
     torch.testing.assert_close(codes.std(0, unbiased=False), torch.ones(4), atol=0.01, rtol=0)
 
 
@@ -186,17 +209,18 @@ def test_generator_has_three_hidden_layers_and_listens_to_noise_and_conditions()
 @pytest.mark.parametrize("kind", ["spots", "convolutions"])
 def test_an_intensity_head_imposes_its_sum_and_keeps_the_picture(kind, shape):
     torch.manual_seed(0)
-    decoder = nets.make_decoder(kind, shape, 5, 4, 32, 6, intensity=True).eval()
+    inner = SpotDecoder(shape, 5, 32, 6) if kind == "spots" else ConvolutionDecoder(shape, 5, 4)
+    decoder = IntensityDecoder(inner, 5, 32).eval()
     codes = torch.randn(4, 5, generator=seed())
     image, inner = decoder(codes), decoder.decoder(codes)
     torch.testing.assert_close(image.sum((1, 2)), decoder.total(codes))
     torch.testing.assert_close(image / image.sum((1, 2), keepdim=True), inner / inner.sum((1, 2), keepdim=True))
-    torch.testing.assert_close(decoder.light_sums(codes), nets.LightSums(shape)(image), rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(decoder.light_sums(codes), LightSums(shape)(image), rtol=1e-4, atol=1e-3)
 
 
 def test_an_encoder_that_is_told_the_conditions_listens_to_them():
     torch.manual_seed(0)
-    encoder = nets.Encoder((44, 44), 4, 4, 32, features=3, normalise=False).eval()
+    encoder = nets.Encoder(nets.convolutions(4, True), nets.convolved((44, 44), 4), 3, 4, 32, normalise=False).eval()
     showers = torch.poisson(torch.ones(5, 44, 44), generator=seed())
     q = torch.randn(5, 3, generator=seed())
     assert not torch.equal(encoder(showers, q), encoder(showers, q + 1))
@@ -224,7 +248,7 @@ def test_a_resting_module_leaves_its_statistics_alone():
 @pytest.mark.parametrize("size", [0.0, 0.5, 2.0])
 def test_clumped_light_keeps_its_mean_and_scatters_by_one_plus_the_clump(size):
     rng = torch.Generator().manual_seed(0)
-    drawn = nets.clumped(torch.full((200_000,), 3.0), torch.tensor(size), rng)
+    drawn = light.clumped(torch.full((200_000,), 3.0), torch.tensor(size), rng)
     assert float(drawn.mean()) == pytest.approx(3.0, rel=0.01)
     assert float(drawn.var() / drawn.mean()) == pytest.approx(1 + size, rel=0.02)
 
@@ -233,10 +257,10 @@ def test_clumped_light_keeps_its_mean_and_scatters_by_one_plus_the_clump(size):
 def test_the_clump_is_read_off_lit_fibres_with_dark_neighbours(size):
     rng = torch.Generator().manual_seed(1)
     rate = torch.full((3000, 44, 44), 0.005)
-    found = nets.photons_per_track(nets.clumped(rate, torch.tensor(size), rng))
+    found = light.photons_per_track(light.clumped(rate, torch.tensor(size), rng))
     assert float(found) == pytest.approx(size, rel=0.1)
 
 
 def test_without_enough_sparse_light_it_counts_as_poisson():
-    assert float(nets.photons_per_track(torch.zeros(10, 44, 44))) == 0
-    assert float(nets.photons_per_track(torch.full((10, 44, 44), 7.0))) == 0
+    assert float(light.photons_per_track(torch.zeros(10, 44, 44))) == 0
+    assert float(light.photons_per_track(torch.full((10, 44, 44), 7.0))) == 0

@@ -73,7 +73,6 @@ def test_answers_have_the_agreed_forms(wire, trained):
         ("status", b'{"run": "a", "more": 1}', 422),
         ("generate", b'{"request": {"run": "a", "particle": {"energy_gev": NaN}}}', 422),
         ("generate", b'{"request": {"run": "a", "particle": {"energy_gev": 1e999}}}', 422),
-        ("generate", b'{"request": {"run": "a", "conditions": [[NaN,0,0,0,0,0,1,0,0]]}}', 422),
         ("generate", b'{"request": {"run": "a", "particle": {}, "n": 1000000}}', 422),
         ("submit", b'{"spec": {"seed": -1}}', 422),
         ("export", b'{"request": {"run": "a"}, "format": "exe"}', 422),

@@ -70,14 +70,14 @@ def test_scalers_see_training_rows_only(data, monkeypatch):
     from engine.models.e2e_sae import E2ESAE
 
     seen = {}
-    original = E2ESAE.fit_scalers
+    original = E2ESAE.fit
 
     def watch(self, showers, conditions):
         seen["n"] = len(showers)
         seen["conditions"] = conditions
         original(self, showers, conditions)
 
-    monkeypatch.setattr(E2ESAE, "fit_scalers", watch)
+    monkeypatch.setattr(E2ESAE, "fit", watch)
     Training("e2e_sae", SMALL, data, seed=0)
     assert seen["n"] == (data.split == 0).sum()
     np.testing.assert_array_equal(seen["conditions"], data.conditions[data.rows("train")].astype(np.float32))
