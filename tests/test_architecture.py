@@ -16,7 +16,7 @@ ENGINE_LAYERS = [
     {"jobs", "job", "trainer", "host", "runs", "latent", "conditions", "export", "tasks", "work", "shelf"},
     {"train", "sets", "once", "imports", "validation"},
     {"models", "autoencoder", "adversarial", "flow", "datasets", "metrics", "geant4"},
-    {"nets", "losses", "zdc", "showers"},
+    {"nets", "losses", "lenet", "zdc", "showers"},
     {"schema"},
 ]
 APP_LAYERS = [{"main"}, {"views"}, {"charts", "components", "state", "client"}]

@@ -62,6 +62,13 @@ class Sample:
         return values[order[starts[:, None] + np.arange(self.replicas)]]
 
     @cached_property
+    def read(self) -> tuple[Floats, NDArray[np.int64]]:
+        """LeNet's features (N, 84) of pictures, and the digits (N,) that it reads in them."""
+        from engine import lenet  # torch takes seconds, and the list of metrics needs none of it
+
+        return lenet.read(self.showers)
+
+    @cached_property
     def grouped(self) -> Floats:
         """Channels by primary, (primaries, replicas, 5) [photons]."""
         return self.by_primary(self.channels)
@@ -160,5 +167,10 @@ def evaluate(
 def available(reference: Sample, generated: Sample) -> list[str]:
     """Metrics that these samples can answer: those of their kind; over replicas, with two of each primary."""
     several = min(reference.replicas, generated.replicas) >= 2
-    of_kind = [name for name in names() if reference.kind in get(name).INFO.kinds]
+    shape = reference.showers.shape[1:]
+    of_kind = [
+        name
+        for name in names()
+        if reference.kind in get(name).INFO.kinds and getattr(get(name), "SHAPE", shape) == shape
+    ]
     return [name for name in of_kind if several or not getattr(get(name), "NEEDS_REPLICAS", False)]

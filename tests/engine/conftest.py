@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import struct
 import tempfile
 import threading
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -30,8 +32,25 @@ def pytest_configure(config: pytest.Config) -> None:
     # whatever asks for it gets a small parametrised set, in a home of the session
     os.environ["SHOWERSCOPE_FAST_SHOWERS"] = "300"
     os.environ["SHOWERSCOPE_HOME"] = tempfile.mkdtemp(prefix="showerscope-tests-")
+    os.environ["SHOWERSCOPE_MNIST"] = str(Path(os.environ["SHOWERSCOPE_HOME"]) / "digits")
+    write_digits(Path(os.environ["SHOWERSCOPE_MNIST"]))
     # MLflow 3.17 on SQLAlchemy 2.1
     config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")
+
+
+def write_digits(folder: Path, train: int = 240, test: int = 60) -> None:
+    """The idx files of a small MNIST, so that no test fetches the large one: a class is so many rows of a square."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(4)
+    for prefix, n in (("train", train), ("t10k", test)):
+        classes = (np.arange(n) % 10).astype(np.uint8)
+        pictures = np.zeros((n, 28, 28), np.uint8)
+        for picture, digit in zip(pictures, classes, strict=True):
+            x, y = rng.integers(4, 8, 2)
+            picture[y : y + 2 * digit + 2, x : x + 14] = rng.integers(150, 256)
+        for name, array in (("images-idx3", pictures), ("labels-idx1", classes)):
+            header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+            (folder / f"{prefix}-{name}-ubyte").write_bytes(header + array.tobytes())
 
 
 @pytest.fixture(scope="session")
