@@ -92,7 +92,7 @@ def _record(raw: dict[str, Any], path: Path, house: bool) -> Benchmark:
     return Benchmark(
         name=path.stem if house else f"home:{path.stem}",
         bench=raw["bench"],
-        title=raw["title"] if raw.get("title") else TITLES.get(raw["bench"], raw["bench"]),
+        title=raw.get("title") or TITLES.get(raw["bench"]) or raw["bench"],
         data=budget.get("data") or "",
         label=raw.get("label") or raw.get("data") or "",
         budget=budget,
