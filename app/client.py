@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from engine.schema import (
     Arrays,
+    Benchmark,
     Catalogue,
     DatasetInfo,
     EngineDown,
@@ -39,6 +40,7 @@ TIMEOUT = httpx.Timeout(60.0, connect=2.0)
 LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=60.0)
 DATASETS, RUNS = TypeAdapter(list[DatasetInfo]), TypeAdapter(list[RunInfo])
 REPORTS = TypeAdapter(list[ImportReport])
+BENCHMARKS = TypeAdapter(list[Benchmark])
 
 
 def engine_address() -> str:
@@ -220,6 +222,9 @@ class Client:
 
     def evaluate(self, request: EvaluateRequest) -> Report:
         return self._ask(Report, self._call("evaluate", request=request))
+
+    def benchmarks(self) -> list[Benchmark]:
+        return self._ask(BENCHMARKS, self._call("benchmarks"))
 
     def export(self, request: GenerateRequest, format: FileFormat) -> bytes:
         return self._call("export", request=request, format=format).content

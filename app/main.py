@@ -118,7 +118,7 @@ async def collect_garbage() -> None:
 
 def load_pages() -> None:
     """Import what the first visitor would otherwise wait for."""
-    for name in ("generate", "train", "latent", "data", "about"):
+    for name in ("generate", "train", "latent", "compare", "data", "about"):
         importlib.import_module(f"app.views.{name}")
 
 

@@ -12,6 +12,7 @@ import inspect
 import json
 import logging
 import pkgutil
+import shlex
 import signal
 import sys
 import threading
@@ -209,6 +210,8 @@ def _say(as_json: bool, result: dict[str, Any], text: str) -> None:
 
 def bench(args: argparse.Namespace) -> int:
     import engine.bench
+    from engine import benchmarks
+    from engine.runs import home
 
     names = [m.name for m in pkgutil.iter_modules(engine.bench.__path__) if m.name != "bundle"]
     if args.name not in names:
@@ -221,6 +224,12 @@ def bench(args: argparse.Namespace) -> int:
         if name not in inspect.signature(run).parameters:
             raise WrongInput(f"benchmark {args.name} has no option --{name}: leave it out")
     result = run(quick=args.quick, **given)
+    at = benchmarks.now()
+    result = {"command": _again(args), "made": f"{at:%Y-%m-%dT%H:%M:%SZ}", "quick": args.quick, **result}
+    try:
+        print(f"record kept in {benchmarks.keep(result, home(), at)}", file=sys.stderr)
+    except (OSError, WrongInput) as error:  # what took hours is printed all the same
+        print(f"note: no record is kept ({error})", file=sys.stderr)
     text = json.dumps(result, indent=1, ensure_ascii=False)
     if isinstance(args.json, str):
         try:
@@ -229,6 +238,15 @@ def bench(args: argparse.Namespace) -> int:
             raise WrongInput(f"{args.json} cannot be written ({error.strerror}): choose another file") from error
     print(json.dumps(result) if args.json is True else text)
     return 0
+
+
+def _again(args: argparse.Namespace) -> str:
+    """The command line that runs the same benchmark."""
+    words = ["showerscope", "bench", args.name]
+    for name in ("data", "seeds", "rows", "showers"):
+        if getattr(args, name) is not None:
+            words += [f"--{name}", str(getattr(args, name))]
+    return shlex.join(words + ["--quick"] * args.quick)
 
 
 def _train_here(service: Service, run: str, as_json: bool) -> int:

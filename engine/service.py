@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import resource
 import threading
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import zdc
+from engine import benchmarks, zdc
 from engine.conditions import requested
 from engine.datasets.base import Dataset
 from engine.job import ACTIVE
@@ -24,6 +23,7 @@ from engine.once import Once
 from engine.runs import BUNDLED, Store, command_of, read_bundled
 from engine.schema import (
     Arrays,
+    Benchmark,
     Catalogue,
     Checkpoint,
     DatasetInfo,
@@ -36,7 +36,6 @@ from engine.schema import (
     MapRequest,
     NotFound,
     Particle,
-    PublishedRow,
     Report,
     RunInfo,
     Series,
@@ -143,7 +142,6 @@ class Service:
         from engine.metrics import base as metrics
         from engine.models import base as models
 
-        published = json.loads((ASSETS / "reference" / "published_zdc.json").read_text(encoding="utf-8"))
         seen = [pdg for info in self.datasets() for pdg in info.pdg]
         packages = ("showerscope", "torch", "numpy", "mlflow", "openTSNE", "geomloss", "streamlit", "pydantic")
         return Catalogue(
@@ -151,7 +149,7 @@ class Service:
             metrics=metrics.info(),
             detectors=[zdc.info(detector) for detector in zdc.DETECTORS.values()],
             particles=[zdc.particle(pdg) for pdg in dict.fromkeys((*PARTICLES, *seen)) if pdg],
-            published=[PublishedRow(**row, source=published["source"]) for row in published["rows"]],
+            published=benchmarks.published(),
             geant4=geant4(),
             versions={"python": platform.python_version(), **{name: version(name) for name in packages}},
         )
@@ -459,6 +457,9 @@ class Service:
             metrics=found.metrics,
             seconds=time.perf_counter() - begin,
         )
+
+    def benchmarks(self) -> list[Benchmark]:
+        return benchmarks.records(self.home, self.once)
 
     def export(self, request: GenerateRequest, format: FileFormat) -> bytes:
         from engine.export import files

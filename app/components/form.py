@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import streamlit as st
 
@@ -11,8 +12,8 @@ from engine.schema import FormField, ModelInfo
 Value = float | int | bool | str
 
 
-def show(model: ModelInfo, columns: int = 2) -> dict[str, Value]:
-    """Draw the fields, group by group; the values as they stand."""
+def show(model: ModelInfo, columns: int = 2, filled: Mapping[str, Value] | None = None) -> dict[str, Value]:
+    """Draw the fields, group by group; the values as they stand. filled: what to open with instead of defaults."""
     config: dict[str, Value] = {}
     # What one changes first stands first: how long, how fast.
     groups = sorted(dict.fromkeys(f.group for f in model.fields), key=lambda g: g != "Training")
@@ -21,7 +22,7 @@ def show(model: ModelInfo, columns: int = 2) -> dict[str, Value]:
             places = st.columns(columns)
             for n, field in enumerate(f for f in model.fields if f.group == group):
                 with places[n % columns]:
-                    config[field.name] = draw_field(model.name, field)
+                    config[field.name] = draw_field(model.name, field, filled)
     return config
 
 
@@ -37,24 +38,38 @@ def describe(field: FormField) -> str:
     return "\n\n".join(parts)
 
 
-def draw_field(model: str, field: FormField) -> Value:
-    """One widget for one field; its key carries the model, so that models keep their own values."""
-    key = f"field_{model}_{field.name}"
+def fits(field: FormField, value: Value | None) -> bool:
+    """Whether a field of this form can hold a value: settings from elsewhere may be of another version."""
+    if field.kind in ("bool", "text", "choice"):
+        wanted = bool if field.kind == "bool" else str
+        return isinstance(value, wanted) and (field.kind != "choice" or value in field.choices)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    low, high = field.minimum, field.maximum
+    inside = (low is None or value >= low) and (high is None or value <= high)
+    return inside and (field.kind == "float" or float(value).is_integer())
+
+
+def draw_field(model: str, field: FormField, filled: Mapping[str, Value] | None = None) -> Value:
+    """One widget for one field; its key carries the model, so that models keep their own values, and a filled form its
+    own."""
+    key = f"field_{model}_{field.name}" + (f"_{hash(frozenset(filled.items())):x}" if filled else "")
+    default = filled[field.name] if filled and fits(field, filled.get(field.name)) else field.default
     label = field.name.replace("_", " ") + (f" [{field.unit}]" if field.unit else "")
     tip = describe(field) or None
     if field.kind == "bool":
-        return st.checkbox(label, bool(field.default), key=key, help=tip)
+        return st.checkbox(label, bool(default), key=key, help=tip)
     if field.kind == "choice":
         options = field.choices or [str(field.default)]
-        index = options.index(str(field.default)) if str(field.default) in options else 0
+        index = options.index(str(default)) if str(default) in options else 0
         return str(st.selectbox(label, options, index, key=key, help=tip))
     if field.kind == "text":
-        return st.text_input(label, str(field.default), key=key, help=tip)
+        return st.text_input(label, str(default), key=key, help=tip)
     if field.kind == "int":
         low = None if field.minimum is None else int(field.minimum)
         high = None if field.maximum is None else int(field.maximum)
-        return int(st.number_input(label, low, high, int(field.default), step=1, key=key, help=tip))
-    value = float(field.default)
+        return int(st.number_input(label, low, high, int(default), step=1, key=key, help=tip))
+    value = float(default)
     # a tenth of the leading digit, so that the buttons move 3e-4 as well as 20
     step = 10.0 ** (math.floor(math.log10(abs(value))) - 1) if value else 0.01
     return float(

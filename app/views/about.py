@@ -104,15 +104,17 @@ def published(book: Catalogue) -> None:
     if not book.published:
         return
     st.markdown("### Published numbers")
-    frame = pd.DataFrame(
-        {
-            "model": [r.model for r in book.published],
-            "MAE [photons]": [plus_minus(r.mae, r.mae_std) for r in book.published],
-            "Wasserstein [photons]": [plus_minus(r.wasserstein, None) for r in book.published],
-            "source": [r.source for r in book.published],
-        }
-    )
-    st.table(frame.set_index("model"))
+    titles = {m.name: f"{m.short or m.title} [{m.unit}]" if m.unit else m.short or m.title for m in book.metrics}
+    for bench in dict.fromkeys(r.bench for r in book.published):
+        rows = [r for r in book.published if r.bench == bench]
+        frame = pd.DataFrame({"model": [r.model for r in rows]})
+        for name in dict.fromkeys(name for r in rows for name in r.figures()):
+            spread = [r.mae_std if name == "mae" else None for r in rows]
+            frame[titles.get(name, name)] = [
+                plus_minus(r.figures().get(name), s) for r, s in zip(rows, spread, strict=True)
+            ]
+        frame["source"] = [r.source for r in rows]
+        st.table(frame.set_index("model"))
     st.caption("Different subsets, simulations and conventions: to be read beside our numbers, never ranked with them.")
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import state
 from app.components import header, notices
-from app.views import about, data, generate, latent, train
+from app.views import about, compare, data, generate, latent, train
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
@@ -20,6 +20,7 @@ pages = {
     "generate": st.Page(generate.show, title="Generate", url_path="generate", default=True),
     "train": st.Page(train.show, title="Train", url_path="train"),
     "latent": st.Page(latent.show, title="Latent space", url_path="latent"),
+    "compare": st.Page(compare.show, title="Compare", url_path="compare"),
     "data": st.Page(data.show, title="Data", url_path="data"),
     "about": st.Page(about.show, title="About", url_path="about"),
 }

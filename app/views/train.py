@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import state
 from app.components import form, header, notices, tasks
+from app.components.words import plain
 from app.views import progress
 from engine.schema import (
     Catalogue,
@@ -62,11 +63,17 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
         return
     model = models[name]
     st.caption(model.summary + (f" Paper: {model.paper}." if model.paper else ""))
+    filled = state.filled_for(name)
+    if filled:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(f"Opened with the settings of **{plain(filled.why)}**.")
+            st.button("Back to defaults", key="unfill", type="tertiary", on_click=unfill)
     with st.form("start", border=False):
-        config = form.show(model)
+        config = form.show(model, filled=filled.config if filled else None)
         called, seed = st.columns([2, 1])
         title = called.text_input("Name of the run", key="train_name", max_chars=80, placeholder=name)
-        chosen_seed = seed.number_input("Seed", 0, 2**31 - 1, 0, step=1, key="train_seed")
+        seeded = filled.seed if filled else 0
+        chosen_seed = seed.number_input("Seed", 0, 2**31 - 1, seeded, step=1, key=f"train_seed{seeded or ''}")
         allowed = training_allowed()
         pressed = st.form_submit_button(
             "Start training", type="primary", width="stretch", key="start_training", disabled=not allowed
@@ -75,6 +82,10 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
             st.caption("This engine was started with `--no-train`: it shows and generates, but does not train.")
     if pressed:
         begin(TrainSpec(data=data, model=name, config=config, seed=int(chosen_seed), name=title or ""))
+
+
+def unfill() -> None:
+    st.session_state.pop(state.FILLED, None)
 
 
 def training_allowed() -> bool:

@@ -171,7 +171,9 @@ def run(
     made = [(row, gather(row, kept)) for row in chosen]
     return {
         "bench": "table1",
+        "title": "Table 1, ZDC",
         "data": whole.label,
+        "convention": "paper",
         "budget": asdict(budget),
         "commit": commit(),
         "torch": version("torch"),

@@ -12,6 +12,7 @@ NEEDS_REPLICAS = True
 INFO = MetricInfo(
     name="dispersion",
     title="Dispersion error δ",
+    short="δ",
     unit="",
     direction="lower",
     formula="|M_gen − M_sim| / (M_gen + M_sim + τ), M = median over replicas of |ch − median|, τ = 1 photon, mean",

@@ -11,6 +11,7 @@ from engine.schema import MetricInfo
 INFO = MetricInfo(
     name="empty_rate",
     title="Empty showers",
+    short="empty",
     unit="%",
     direction="lower",
     formula="|share of showers without a photon, generated − simulated|",

@@ -12,6 +12,7 @@ NEEDS_REPLICAS = True
 INFO = MetricInfo(
     name="f_div",
     title="Diversity f_div",
+    short="f_div",
     unit="",
     direction="one",
     formula="f_div = Σ over fibres of the standard deviation over replicas of a particle, mean, generated ÷ simulated",

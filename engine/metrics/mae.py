@@ -10,6 +10,7 @@ from engine.schema import MetricInfo
 INFO = MetricInfo(
     name="mae",
     title="MAE of channels",
+    short="MAE",
     unit="photons",
     direction="lower",
     formula="mean over particles and channels of |ch_sim − ch_gen|",

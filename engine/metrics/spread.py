@@ -13,6 +13,7 @@ NEEDS_REPLICAS = True
 INFO = MetricInfo(
     name="spread",
     title="Spread of replicas",
+    short="spread",
     unit="",
     direction="one",
     formula="mean |ch_r − ch_r′| over replicas of a particle, generated ÷ simulated",

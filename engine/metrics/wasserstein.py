@@ -11,6 +11,7 @@ from engine.schema import MetricInfo
 INFO = MetricInfo(
     name="wasserstein",
     title="Wasserstein distance of channels",
+    short="W₁",
     unit="photons",
     direction="lower",
     formula="mean over channels of W₁(ch_sim, ch_gen), one replica of each primary on either side",

@@ -4,6 +4,8 @@ Nothing here imports torch, so the app's process stays light. Small answers are 
 wire); answers with pictures are `Arrays` (safetensors on the wire, so that a byte from outside is never executed).
 """
 
+from engine.schema.benchmarks import Benchmark as Benchmark
+from engine.schema.benchmarks import BenchmarkRow as BenchmarkRow
 from engine.schema.catalogue import CONDITIONS as CONDITIONS
 from engine.schema.catalogue import UNITS as UNITS
 from engine.schema.catalogue import Catalogue as Catalogue

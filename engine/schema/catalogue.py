@@ -55,6 +55,8 @@ class MetricInfo(BaseModel):
     name: str
     title: str
     unit: str
+    short: str = ""
+    """For heads of tables and axes; empty: the title."""
     direction: Literal["lower", "higher", "one"]
     """`one`: a ratio whose ideal is 1."""
     formula: str
@@ -125,11 +127,25 @@ class DatasetInfo(BaseModel):
 
 
 class PublishedRow(BaseModel):
+    """A row of a published table, with the figures that it prints."""
+
     model: str
     mae: float | None = None
     mae_std: float | None = None
+    """Over particles, not the error of the mean."""
     wasserstein: float | None = None
     source: str
+    bench: str = "table1"
+    """The benchmark of ours that it stands beside."""
+    others: dict[str, float] = {}
+    """Further figures, by the name of the metric."""
+    floor: bool = False
+    """Original data against original data, not a model."""
+
+    def figures(self) -> dict[str, float]:
+        """Everything that this row prints, by the name of the metric."""
+        printed = {"mae": self.mae, "wasserstein": self.wasserstein}
+        return {name: value for name, value in printed.items() if value is not None} | self.others
 
 
 class Geant4Info(BaseModel):

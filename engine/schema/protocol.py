@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from engine.schema.benchmarks import Benchmark
 from engine.schema.catalogue import Catalogue, DatasetInfo, Health
 from engine.schema.runs import (
     EvaluateRequest,
@@ -118,6 +119,10 @@ class Engine(Protocol):
         ...
 
     def evaluate(self, request: EvaluateRequest) -> Report: ...
+
+    def benchmarks(self) -> list[Benchmark]:
+        """Records of `showerscope bench`: those of the house, then those of this home, newest first."""
+        ...
 
     def export(self, request: GenerateRequest, format: FileFormat) -> bytes:
         """The showers of `generate` as a file (csv: conditions, channels and photon sum, no pictures)."""

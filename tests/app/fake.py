@@ -16,11 +16,13 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
+from fake_benchmarks import MNIST, MNIST_METRICS, PUBLISHED, QUICK, ZDC_METRICS
 
 from engine.schema import (
     CONDITIONS,
     UNITS,
     Arrays,
+    Benchmark,
     Catalogue,
     Checkpoint,
     CheckTask,
@@ -40,14 +42,12 @@ from engine.schema import (
     ImportReport,
     ImportTask,
     MapRequest,
-    MetricInfo,
     MetricValue,
     ModelInfo,
     NotFound,
     Particle,
     ParticleInfo,
     PrepareTask,
-    PublishedRow,
     RefusedRow,
     Report,
     RunInfo,
@@ -166,6 +166,7 @@ class FakeEngine:
         self.files: dict[str, bytes] = {}
         self.reports: dict[str, ImportReport] = {}
         self.steps_per_s = steps_per_s
+        self.records = [] if empty else [QUICK, MNIST]
         self.calls: list[str] = []
         self.asked_maps: dict[tuple[str, int | None], float] = {}
         self.store: dict[str, dict[str, Any]] = {}
@@ -204,22 +205,13 @@ class FakeEngine:
                 ModelInfo(
                     name="e2e_sae", title="End-to-end Sinkhorn autoencoder", paper="arXiv 2006.06704", fields=fields,
                     summary="Encoder, decoder and a deterministic noise generator, optimised together.",
-                )
-            ],
-            metrics=[
-                MetricInfo(
-                    name="mae", title="Channel MAE", unit="photons", direction="lower",
-                    formula="mean over particles and channels of |ch_sim − ch_gen|", source="arXiv 2006.06704",
                 ),
-                MetricInfo(
-                    name="wasserstein", title="Channel Wasserstein", unit="photons", direction="lower",
-                    formula="W₁ per channel between the two distributions, averaged", source="arXiv 2006.06704",
-                ),
-                MetricInfo(
-                    name="spread", title="Spread of replicas", unit="", direction="one",
-                    formula="σ of generated replicas / σ of simulated replicas",
+                ModelInfo(
+                    name="vae", title="Variational autoencoder", summary="Encoder and decoder with an evidence bound.",
+                    fields=fields[:3],
                 ),
             ],
+            metrics=[*ZDC_METRICS, *MNIST_METRICS],
             detectors=[
                 DetectorInfo(
                     name="zn", title="ZN, neutron calorimeter", shape=(44, 44), pitch_mm=1.6, z_cm=11260,
@@ -233,10 +225,7 @@ class FakeEngine:
                 ),
             ],
             particles=PARTICLES,
-            published=[
-                PublishedRow(model="cond VAE", mae=23.13, mae_std=65.53, wasserstein=14.92, source="arXiv 2006.06704"),
-                PublishedRow(model="cond e2e SAE", mae=13.5, mae_std=29.8, wasserstein=7.91, source="arXiv 2006.06704"),
-            ],
+            published=PUBLISHED,
             versions={"showerscope": "0.1.0", "numpy": np.__version__},
             geant4=Geant4Info(
                 installed=self.geant4, start_s=0.7, ms_per_gev={"zn": 4.4, "zp": 3.1},
@@ -682,6 +671,9 @@ class FakeEngine:
             seconds=0.1,
             metrics={"mae": MetricValue(value=19.4, error=0.6, unit="photons", floor=12.1, floor_error=0.3)},
         )
+
+    def benchmarks(self) -> list[Benchmark]:
+        return list(self.records)
 
     def export(self, request: GenerateRequest, format: FileFormat) -> bytes:
         return packed(self.generate(request), format)

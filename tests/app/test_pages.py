@@ -10,7 +10,7 @@ from app import state
 from app.views import about
 from engine.schema import Engine, EngineDown, TrainSpec
 
-PAGES = ("generate", "train", "latent", "data", "about")
+PAGES = ("generate", "train", "latent", "compare", "data", "about")
 
 
 def script(name: str) -> None:

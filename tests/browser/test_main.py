@@ -35,7 +35,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PAGES = ("Generate", "Train", "Latent space", "Data", "About")
+PAGES = ("Generate", "Train", "Latent space", "Compare", "Data", "About")
 STARTS_WITHIN_S = 120.0
 
 

@@ -1,6 +1,7 @@
 """What the engine answers, in process and over HTTP: one suite over both ways."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import import_files
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from conftest import SMALL, serving, wait_for
 
 from app.client import Client
-from engine import zdc
+from engine import benchmarks, zdc
 from engine.imports.base import read
 from engine.schema import (
     CONDITIONS,
@@ -63,6 +64,20 @@ def test_the_catalogue_names_models_metrics_detectors_particles_and_published_ro
     assert (row.mae, row.mae_std, row.wasserstein) == (13.50, 29.82, 7.91)
     assert "2006.06704" in row.source
     assert book.versions["torch"].startswith("2.")
+
+
+def test_records_of_benchmarks_are_those_of_the_house_then_the_home_s(engine, trained):
+    house = next(record for record in engine.benchmarks() if record.name == "table1_quick")
+    assert (house.house, house.data, house.convention) == (True, "zdc_fast", "paper")
+    assert house.rows[0].metrics["mae"].floor
+    kept = {"bench": "table1", "budget": {"data": "mine"}, "rows": [row.model_dump() for row in house.rows]}
+    path = benchmarks.keep(kept, trained[0].home, datetime(2026, 11, 21, tzinfo=UTC))
+    try:
+        (mine,) = [record for record in engine.benchmarks() if not record.house]
+    finally:
+        path.unlink()
+    assert (mine.name, mine.data, mine.rows) == (f"home:{path.stem}", "mine", house.rows)
+    assert mine not in engine.benchmarks()
 
 
 def test_columns_are_a_row_a_shower(engine):

@@ -1,0 +1,210 @@
+"""Rows of a benchmark as ECharts specs: two metrics against each other, quality against speed, training time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.charts.colour import DATA, GENERATED, GREEN, PURPLE, faint, ink
+from app.charts.histogram import bars
+from app.charts.ranking import FLOOR, pareto
+
+LOOKS = {
+    "e2e Sinkhorn autoencoder": ("diamond", GENERATED),
+    "Wasserstein autoencoder": ("rect", GREEN),
+    "variational autoencoder": ("circle", DATA),
+    "GAN": ("triangle", PURPLE),
+    "flow": ("pin", "#56B4E9"),
+    "other": ("roundRect", "#999999"),
+}
+"""Shape and colour of a family."""
+STAR = "path://M0 -10 L3 -3 L10 -3 L4.5 2 L6.5 10 L0 5.5 L-6.5 10 L-4.5 2 L-10 -3 L-3 -3 Z"
+LABEL = {"show": True, "position": "right", "fontSize": 10, "distance": 4}
+ROW, ENDS = 19, 62
+"""Pixels of a bar, and of what stands above and below the bars."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A row in a chart. words: for its tooltip. sound: False where its spread takes it out of any ranking. open_: of a
+    published table."""
+
+    title: str
+    family: str
+    x: float
+    y: float
+    x_error: float = 0.0
+    y_error: float = 0.0
+    words: str = ""
+    sound: bool = True
+    open_: bool = False
+
+
+@dataclass(frozen=True)
+class Axis:
+    """floors: the axis counts multiples of the floor, with the floor's own error in floors."""
+
+    name: str
+    floors: bool = False
+    floor_error: float = 0.0
+
+
+def plane(points: Sequence[Point], x: Axis, y: Axis, dark: bool, front: bool = False) -> dict[str, Any]:
+    """Points with error bars; the floor at 1 where an axis counts floors. front: with the line of rows that no sound
+    row betters on both axes."""
+    scales = [_scale([p.x for p in points], x), _scale([p.y for p in points], y)]
+    series = [*_families(points), *_errors(points, scales, dark), *_floor(x, y, dark)]
+    if front:
+        series += _front(points, dark)
+    return {
+        **_frame(dark),
+        "legend": {
+            "type": "scroll", "top": 0, "left": 0, "right": 34, "itemHeight": 10, "itemWidth": 16,
+            "data": [s["name"] for s in series if s.get("name")],
+        },
+        "grid": {"left": 58, "right": 24, "top": 34, "bottom": 46, "outerBoundsMode": "none"},
+        "xAxis": {**scales[0], "name": x.name, "nameLocation": "middle", "nameGap": 27},
+        "yAxis": {**scales[1], "name": y.name, "nameLocation": "middle", "nameGap": 40},
+        "series": series,
+    }  # fmt: skip
+
+
+def _frame(dark: bool) -> dict[str, Any]:
+    return {
+        "animation": False,
+        "tooltip": {"trigger": "item", "formatter": "{b}", "confine": True},
+        "toolbox": {
+            "right": 0, "top": -4, "itemSize": 14,
+            "feature": {"saveAsImage": {
+                "title": "Save", "name": "showerscope_compare", "backgroundColor": "#12151A" if dark else "#FCFCFB",
+                "pixelRatio": 2,
+            }},
+        },
+    }  # fmt: skip
+
+
+def _scale(values: Sequence[float], axis: Axis) -> dict[str, Any]:
+    """A logarithmic axis a little wider than its points, the floor inside; a linear one where a value is not above 0.
+    Multiples have ticks at powers of two."""
+    common = {"splitLine": {"show": False}, "axisLine": {"show": True, "onZero": False}, "axisTick": {"show": True}}
+    if not values or min(values) <= 0:
+        return {"type": "value", "scale": True, **common}
+    low, high = min([*values, 1.0] if axis.floors else values), max([*values, 1.0] if axis.floors else values)
+    air = 1.06 * (high / low) ** 0.06
+    many = high / low > 4
+    return {
+        "type": "log", "logBase": 2 if axis.floors or not many else 10, "min": low / air, "max": high * air,
+        "axisLabel": {"showMinLabel": False, "showMaxLabel": False, "hideOverlap": True}, **common,
+    }  # fmt: skip
+
+
+def _families(points: Sequence[Point]) -> list[dict[str, Any]]:
+    """A series a family, filled; published points open, those that cannot be ranked pale."""
+    series: list[dict[str, Any]] = []
+    for name, (symbol, colour) in LOOKS.items():
+        for open_ in (False, True):
+            mine = [p for p in points if p.family == name and p.open_ == open_]
+            if mine:
+                series.append(
+                    {
+                        "type": "scatter", "name": f"{name}, published" if open_ else name, "symbol": symbol,
+                        "symbolSize": 11, "z": 3 if open_ else 4, "data": [_item(p) for p in mine],
+                        "itemStyle": _open(colour) if open_ else {"color": colour},
+                        "labelLayout": {"hideOverlap": True},
+                    }
+                )  # fmt: skip
+    return series
+
+
+def _open(colour: str) -> dict[str, Any]:
+    return {"color": "rgba(0,0,0,0)", "borderColor": colour, "borderWidth": 1.6}
+
+
+def _item(p: Point) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "value": [p.x, p.y], "name": p.words or p.title, "label": {**LABEL, "formatter": p.title.replace("{", "(")},
+    }  # fmt: skip
+    if not p.sound:
+        item["itemStyle"] = {"opacity": 0.45}
+        item["label"]["opacity"] = 0.75
+    return item
+
+
+def _errors(points: Sequence[Point], scales: Sequence[dict[str, Any]], dark: bool) -> list[dict[str, Any]]:
+    """One standard error either way; on a logarithmic axis a bar ends at the axis, never at 0."""
+    least = [scale.get("min", -np.inf) for scale in scales]
+    x, y = np.array([p.x for p in points]), np.array([p.y for p in points])
+    dx, dy = np.array([p.x_error for p in points]), np.array([p.y_error for p in points])
+    up = bars(x, np.maximum(y - dy, least[1]), y + dy)
+    across = [[b, a] for a, b in bars(y, np.maximum(x - dx, least[0]), x + dx)]
+    drawn = [data for data, error in ((up, dy), (across, dx)) if error.any()]
+    return [_quiet(data, faint(dark) if dark else "#8A9099") for data in drawn]
+
+
+def _quiet(data: list[list[float | None]], colour: str) -> dict[str, Any]:
+    return {
+        "type": "line", "data": data, "symbol": "none", "silent": True, "tooltip": {"show": False}, "z": 2,
+        "lineStyle": {"width": 1, "color": colour}, "connectNulls": False,
+    }  # fmt: skip
+
+
+def _floor(x: Axis, y: Axis, dark: bool) -> list[dict[str, Any]]:
+    """Dashed lines at 1, and where both axes count floors the floor itself with its error."""
+    lines = [{side: 1} for side, axis in (("xAxis", x), ("yAxis", y)) if axis.floors]
+    if not lines:
+        return []
+    mark = {
+        "silent": True, "symbol": "none", "label": {"show": False}, "data": lines,
+        "lineStyle": {"color": ink(dark), "type": "dashed", "width": 1, "opacity": 0.6},
+    }  # fmt: skip
+    if len(lines) == 1:
+        return [{"type": "scatter", "data": [], "markLine": mark}]
+    one = np.ones(1)
+    up = bars(one, one - y.floor_error, one + y.floor_error)
+    across = [[b, a] for a, b in bars(one, one - x.floor_error, one + x.floor_error)]
+    star = {
+        "type": "scatter", "name": FLOOR, "symbol": STAR, "symbolSize": 13, "z": 5, "markLine": mark,
+        "itemStyle": {"color": ink(dark)}, "data": [{"value": [1, 1], "name": f"{FLOOR}: 1 by definition"}],
+    }  # fmt: skip
+    return [star, _quiet(up, ink(dark)), _quiet(across, ink(dark))]
+
+
+def _front(points: Sequence[Point], dark: bool) -> list[dict[str, Any]]:
+    mine = [p for p in points if p.sound and not p.open_]
+    front = [mine[k] for k in pareto([p.x for p in mine], [p.y for p in mine])]
+    if not front:
+        return []
+    line = _quiet([[p.x, p.y] for p in front], ink(dark))
+    line["lineStyle"] |= {"width": 1.5, "type": "dotted"}
+    return [{**line, "name": "Pareto line of sound rows", "step": "end", "itemStyle": {"color": ink(dark)}}]
+
+
+def times(titles: Sequence[str], families: Sequence[str], seconds: Sequence[float], dark: bool) -> dict[str, Any]:
+    """Training time of each row, the longest below."""
+    order = sorted(range(len(titles)), key=lambda k: seconds[k])
+    rounded = [round(float(s), 1) if s < 10 else round(float(s)) for s in seconds]
+    drawn = [{"value": rounded[k], "itemStyle": {"color": LOOKS[families[k]][1]}} for k in order]
+    frame = _frame(dark)
+    return {
+        **frame,
+        "tooltip": {"trigger": "item", "valueFormatter": "%.0f s"},
+        "grid": {"left": 216, "right": 52, "top": 22, "height": ROW * len(titles), "outerBoundsMode": "none"},
+        "xAxis": {
+            "type": "value", "min": 0, "name": "training time [s]", "nameLocation": "middle", "nameGap": 25,
+            "splitLine": {"show": False}, "axisLine": {"show": True},
+        },
+        "yAxis": {
+            "type": "category", "data": [titles[k] for k in order], "inverse": True, "name": "",
+            "axisTick": {"show": False}, "axisLabel": {"fontSize": 11, "interval": 0, "width": 206},
+        },
+        "series": [
+            {
+                "type": "bar", "name": "training time", "barWidth": "62%",
+                "data": drawn,
+                "label": {"show": True, "position": "right", "fontSize": 10, "formatter": "{c}"},
+            }
+        ],
+    }  # fmt: skip

@@ -1,0 +1,138 @@
+"""Tables of a benchmark: numbers as they are downloaded, and as they read with their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from app.charts.ranking import (
+    FLOOR,
+    Column,
+    best,
+    fault,
+    floor,
+    measures,
+    multiple,
+    pairs,
+    their_multiple,
+)
+from engine.schema import Benchmark, BenchmarkRow, MetricValue, PublishedRow
+
+STAR = "★"
+REMARKS = {"": "", "collapsed": "▼ collapsed", "too wide": "▲ too wide"}
+TIME, EACH, WEIGHTS = "training [s]", "ms each", "parameters"
+
+
+def both(value: MetricValue | None) -> str:
+    """A value with its error, to the error's second digit; without an error to three digits."""
+    if value is None:
+        return "–"
+    if not value.error > 0:
+        return f"{value.value:.3g}"
+    digits = max(0, 1 - int(f"{value.error:e}".split("e")[1]))
+    return f"{value.value:,.{digits}f} ± {value.error:,.{digits}f}"
+
+
+def floor_row(record: Benchmark, columns: Sequence[Column]) -> BenchmarkRow:
+    """Simulation against simulation as a row."""
+    found = {c.name: floor(record, c.name) for c in columns}
+    metrics = {
+        name: MetricValue(value=v.value, error=v.error, unit=v.unit, floor=v.value, floor_error=v.error)
+        for name, v in found.items()
+        if v is not None
+    }
+    return BenchmarkRow(title=FLOOR, model="", metrics=metrics)
+
+
+def numbers(record: Benchmark, columns: Sequence[Column]) -> pd.DataFrame:
+    """Every number of the record, a row a model, the floor first: what a CSV holds."""
+    rows = [floor_row(record, columns), *record.rows]
+    frame = pd.DataFrame(
+        {
+            "row": [r.title for r in rows],
+            "model": [r.model for r in rows],
+            "published as": [r.published for r in rows],
+            "remark": [fault(r) for r in rows],
+        }
+    )
+    for column in columns:
+        values = [r.metrics.get(column.name) for r in rows]
+        frame[column.head] = [None if v is None else v.value for v in values]
+        frame[f"{column.short} error"] = [None if v is None else v.error for v in values]
+        if measures(record, column):
+            found = [multiple(v) for v in values]
+            frame[f"{column.short} × floor"] = [None if m is None else m[0] for m in found]
+    frame[TIME] = [r.train_seconds for r in rows]
+    frame[EACH] = [r.ms_per_shower for r in rows]
+    frame[WEIGHTS] = pd.array([r.parameters for r in rows], dtype="Int64")
+    frame["epochs"] = pd.array([r.epochs for r in rows], dtype="Int64")
+    frame["seeds"] = [" ".join(map(str, r.seeds)) for r in rows]
+    return frame
+
+
+def marks(record: Benchmark, columns: Sequence[Column]) -> dict[str, list[bool]]:
+    """Which rows are best in each metric, by its name."""
+    sound = [not fault(row) for row in record.rows]
+    return {c.name: best([r.metrics.get(c.name) for r in record.rows], c.direction, sound) for c in columns}
+
+
+def shown(record: Benchmark, columns: Sequence[Column], dark: bool) -> Any:
+    """The table as a pandas Styler: cells hold numbers, so that they sort, and show them with their errors."""
+    full, rows = numbers(record, columns), [floor_row(record, columns), *record.rows]
+    stars = {name: [False, *found] for name, found in marks(record, columns).items()}
+    keep = ["row", "remark"]
+    for column in columns:
+        keep += [column.head] + [f"{column.short} × floor"] * measures(record, column)
+    table = full[[*keep, TIME, EACH, WEIGHTS]].copy()
+    table["remark"] = table["remark"].map(REMARKS)
+    style = table.style.format(precision=2, na_rep="–")
+    style = style.format("{:,.0f}", subset=[TIME, WEIGHTS], na_rep="–").format("{:.3g}", subset=[EACH], na_rep="–")
+    colours: dict[str, list[str]] = {}
+    for column in columns:
+        texts = [
+            f"{STAR} {both(r.metrics.get(column.name))}" if star else both(r.metrics.get(column.name))
+            for r, star in zip(rows, stars[column.name], strict=True)
+        ]
+        for k, text in enumerate(texts):
+            style = style.format(lambda _, text=text: text, subset=(k, [column.head]))
+        colours[column.head] = ["background-color: rgba(0, 158, 115, 0.22)" * s for s in stars[column.name]]
+    faded, tinted = ("#98A1AC", "#1C2128") if dark else ("#6B7280", "#F1F2F3")
+
+    def paint(series: pd.Series) -> list[str]:
+        css = colours.get(str(series.name), [""] * len(series))
+        plain = [f"background-color: {tinted}"] + [f"color: {faded}" if fault(r) else "" for r in rows[1:]]
+        return [a or b for a, b in zip(css, plain, strict=True)]
+
+    return style.apply(paint, axis=0)
+
+
+def beside(record: Benchmark, columns: Sequence[Column], rows: Sequence[PublishedRow]) -> pd.DataFrame:
+    """The published table beside ours: each published model with every row of ours that repeats it, the floors last.
+    Multiples are of each table's own floor."""
+    mine = floor_row(record, columns)
+    found = sorted(pairs(record, rows), key=lambda pair: pair[0].floor)
+    found = [(theirs, mine if theirs.floor else ours) for theirs, ours in found]
+    frame = pd.DataFrame({"published": [theirs.model for theirs, _ in found]})
+    printed = [c for c in columns if any(c.name in theirs.figures() for theirs, _ in found)]
+    for c in printed:
+        frame[f"{c.head}, theirs"] = [_figure(theirs, c.name) for theirs, _ in found]
+        if any(their_multiple(theirs, c.name, rows) for theirs, _ in found):
+            frame[f"{c.short} × their floor"] = [their_multiple(theirs, c.name, rows) for theirs, _ in found]
+    frame["ours"] = ["–" if ours is None else ours.title for _, ours in found]
+    for c in printed:
+        values = [None if ours is None else ours.metrics.get(c.name) for _, ours in found]
+        frame[f"{c.head}, ours"] = [both(v) for v in values]
+        if measures(record, c):
+            frame[f"{c.short} × our floor"] = [(multiple(v) or (None,))[0] for v in values]
+    frame["remark"] = [REMARKS[fault(ours)] if ours else "" for _, ours in found]
+    return frame
+
+
+def _figure(row: PublishedRow, name: str) -> str:
+    value = row.figures().get(name)
+    spread = row.mae_std if name == "mae" else None
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if spread is None else f"{value:.2f} (σ {spread:.2f})"

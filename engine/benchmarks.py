@@ -1,0 +1,140 @@
+"""Records of benchmarks: kept in `$SHOWERSCOPE_HOME/bench`, read from there and from `assets/reference`, and the
+published tables that stand beside them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from engine.job import write_text
+from engine.once import Once
+from engine.schema import Benchmark, BenchmarkRow, PublishedRow
+
+logger = logging.getLogger("showerscope.benchmarks")
+
+REFERENCE = Path(__file__).parents[1] / "assets" / "reference"
+PUBLISHED = "published_"
+TITLES = {"table1": "Table 1, ZDC", "mnist": "Table 2, MNIST"}
+"""Of benchmarks whose record does not say one."""
+CONVENTIONS = {"table1": "paper"}
+"""Of records that were kept before they said so."""
+VERSIONS = ("torch",)
+
+
+# ----------------------------------------------------------------------------------------------------------- writing
+def keep(result: dict[str, Any], home: Path, at: datetime) -> Path:
+    """Leave a benchmark's result in this home, named by benchmark, data and time."""
+    folder = home / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    data = result.get("budget", {}).get("data", "")
+    stem = "-".join(part for part in (result["bench"], data, f"{at:%Y%m%dT%H%M%SZ}") if part)
+    path = folder / f"{stem}.json"
+    write_text(path, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+# ----------------------------------------------------------------------------------------------------------- reading
+def records(home: Path, once: Once, reference: Path = REFERENCE) -> list[Benchmark]:
+    """Records of the house by name, then those of this home, newest first. A file is read once a version of it."""
+    house = [path for path in sorted(reference.glob("*.json")) if not path.stem.startswith(PUBLISHED)]
+    mine = sorted((home / "bench").glob("*.json"), key=_modified, reverse=True)
+    found = [_once(once, path, path in house) for path in (*house, *mine)]
+    return [record for record in found if record]
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # removed since it was listed
+        return 0.0
+
+
+def _once(once: Once, path: Path, house: bool) -> Benchmark | None:
+    return once.get(("benchmark", path, _modified(path)), lambda: read(path, house))
+
+
+def read(path: Path, house: bool = False) -> Benchmark | None:
+    """The record in a file; None where it holds something else, or is damaged, which is logged."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_nothing, parse_float=_finite)
+        if not isinstance(raw, dict) or "bench" not in raw or "rows" not in raw:
+            return None
+        return _record(raw, path, house)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:  # ValidationError is a ValueError
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        logger.warning("%s is left out: it is no record of a benchmark (%s)", path, why)
+        return None
+
+
+def _nothing(_: str) -> None:
+    """NaN and infinities: a training that diverged has no figure."""
+
+
+def _finite(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def _record(raw: dict[str, Any], path: Path, house: bool) -> Benchmark:
+    budget, rows = raw.get("budget") or {}, [_row(row) for row in raw["rows"]]
+    seeds = sorted({seed for row in rows for seed in row.seeds})
+    command = raw.get("command") or ""
+    return Benchmark(
+        name=path.stem if house else f"home:{path.stem}",
+        bench=raw["bench"],
+        title=raw.get("title") or TITLES.get(raw["bench"]) or raw["bench"],
+        data=budget.get("data") or "",
+        label=raw.get("label") or raw.get("data") or "",
+        budget=budget,
+        seeds=raw.get("seeds") or seeds,
+        convention=raw.get("convention", CONVENTIONS.get(raw["bench"], "")),
+        commit=raw.get("commit") or "",
+        command=command,
+        quick=raw.get("quick", "--quick" in command.split()),
+        made=raw.get("made") or "",
+        versions={name: raw[name] for name in VERSIONS if raw.get(name)},
+        house=house,
+        missing=raw.get("missing") or [],
+        rows=rows,
+    )
+
+
+def _row(raw: dict[str, Any]) -> BenchmarkRow:
+    metrics = {
+        name: found
+        for name, found in raw.get("metrics", {}).items()
+        if found["value"] is not None and found["error"] is not None
+    }
+    parameters = raw.get("parameters")
+    return BenchmarkRow.model_validate(
+        {**raw, "metrics": metrics, "parameters": None if parameters is None else round(parameters)}
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- published
+def published(reference: Path = REFERENCE) -> list[PublishedRow]:
+    """Rows of the published tables. What a row prints besides names is a figure, by the name of its metric."""
+    rows: list[PublishedRow] = []
+    for path in sorted(reference.glob(f"{PUBLISHED}*.json"), key=lambda p: (p.stem != f"{PUBLISHED}zdc", p.stem)):
+        table = json.loads(path.read_text(encoding="utf-8"))
+        bench = table.get("bench", path.stem.removeprefix(PUBLISHED))
+        rows += [_published(row, bench, table["source"]) for row in table["rows"]]
+    return rows
+
+
+def _published(row: dict[str, Any], bench: str, source: str) -> PublishedRow:
+    known = {name: value for name, value in row.items() if name in PublishedRow.model_fields}
+    rest = {name: value for name, value in row.items() if name not in known and isinstance(value, int | float)}
+    others = {name: value for name, value in rest.items() if not name.endswith("_std")}
+    floor = row["model"].lower().startswith("original")
+    return PublishedRow(**{"bench": bench, "source": source, "floor": floor, "others": others, **known})
