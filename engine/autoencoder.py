@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from engine import losses, nets
-from engine.config import PAPER, PICTURES, SHOWERS, Config, option
+from engine.config import PAPER, PICTURES, SHOWERS, Config, merged, option
 from engine.decoders import PointDecoder
 from engine.models.base import Batch, Model, Phase
 from engine.spaces import Space
@@ -144,6 +144,8 @@ class Autoencoder(Model):
 class RandomConfig(AutoencoderConfig):
     """An encoder that may be a random one."""
 
+    presets = merged(AutoencoderConfig.presets, images={"code_noise": 0.02}, points={"code_noise": 0.02})
+
     code_noise: float = option(
         0.5, "Share of noise in the variance of a code: what a code can hold of the shower is bounded, so the decoder "
         "has to trust the conditions; 0 is a deterministic encoder.", ge=0, lt=1,
@@ -153,6 +155,8 @@ class RandomConfig(AutoencoderConfig):
 
 class PriorConfig(RandomConfig):
     """An autoencoder whose codes are drawn towards a fixed prior."""
+
+    presets = merged(RandomConfig.presets, points={"weight": 3.0})
 
     weight: float = option(
         0.3, "Weight of the distance between codes and prior.", ge=0, le=1000, source="tuned on validation primaries",

@@ -12,12 +12,14 @@ from torch import Generator, Tensor
 
 from engine import losses
 from engine.adversarial import Adversarial, AdversarialConfig
-from engine.config import option
+from engine.config import merged, option
 
 PAPER = "arXiv:1406.2661"
 
 
 class GANConfig(AdversarialConfig):
+    presets = merged(AdversarialConfig.presets, points={"learning_rate": 3e-4, "critic_steps": 3})
+
     game: Literal["minimax", "non_saturating"] = option(
         "minimax",
         "What the generator minimises: log(1 − D(G(z))), which goes flat against a perfect discriminator, or "
