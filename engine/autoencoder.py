@@ -94,7 +94,8 @@ class AutoencoderConfig(NetworkConfig):
         group="Losses",
     )
     energy_score_weight: float = option(
-        0.0, "Weight of the energy score of generated against simulated light, centre and widths, primary by primary.",
+        0.01, "Weight of the energy score of generated against simulated light, centre, widths and core, primary by "
+        "primary. It decides how good showers get, so models compare at equal weights only.",
         ge=0, le=1000,
         source="own; Gneiting and Raftery 2007", group="Losses",
     )  # fmt: skip
@@ -200,33 +201,33 @@ class Autoencoder(Model):
         if draws > 1:
             drawn = torch.cat([drawn, self.prior(q.repeat(draws - 1, 1), rng)])
         facts = self.decoder.light_sums(self.informed_code(drawn, q.repeat(draws, 1)))
-        light, shape = self.observed(facts, rng)
-        seen_light, seen_shape = self.observed(self.light(batch.showers), None)
-        # two scores: beside the light of bright showers nothing else would count
-        owners = owner.repeat(draws)
-        return losses.energy_score(light, owners, seen_light, owner) + losses.energy_score(
-            shape, owners, seen_shape, owner
-        )
+        owners, zero = owner.repeat(draws), facts.new_zeros(())
+        # a score each: beside the light of bright showers nothing else would count
+        pairs = zip(self.observed(facts, rng), self.observed(self.light(batch.showers), None), strict=True)
+        return sum((losses.energy_score(made, owners, seen, owner) for made, seen in pairs), zero)
 
-    def observed(self, facts: Tensor, rng: Generator | None) -> tuple[Tensor, Tensor]:
+    def observed(self, facts: Tensor, rng: Generator | None) -> tuple[Tensor, Tensor, Tensor]:
         """What the energy score compares, of `LightSums`: light sums in per cent of the mean shower and their roots,
-        which tell a dim shower from an empty one; centre [fibres] and log widths.
+        which tell a dim shower from an empty one; centre [fibres] and log widths; waves over the root of all light,
+        which say where within a fibre the core is, and how bright. The centre alone would move with the wide light
+        around, and the core with it.
 
         With `rng`, expected light gets the noise that simulated light carries, as a normal approximation: the variance
         of a light sum is 1 + `photons_per_track` times its mean.
         """
-        sums, moments = facts[:, :8].clamp(min=0), facts[:, 8:]
+        sums, moments, waves = facts[:, :8].clamp(min=0), facts[:, 8:12], facts[:, 12:]
         total = sums.sum(1, keepdim=True) + 1
         centre = moments[:, :2] / total
         variance = (moments[:, 2:] / total - centre.square()).clamp(min=0) + 0.1
         if rng is not None:
-            noise = torch.randn((len(sums), 12), generator=rng, device=sums.device, dtype=sums.dtype)
+            noise = torch.randn((len(sums), 16), generator=rng, device=sums.device, dtype=sums.dtype)
             noise = noise * (1 + self.photons_per_track).sqrt()
             sums = (sums + (sums + 1e-3).sqrt() * noise[:, :8]).clamp(min=0)
             centre = centre + (variance / total).sqrt() * noise[:, 8:10]
-            variance = variance * torch.exp(noise[:, 10:] * (2 / total).sqrt())
+            variance = variance * torch.exp(noise[:, 10:12] * (2 / total).sqrt())
+            waves = waves + (total / 2).sqrt() * noise[:, 12:]
         light = torch.cat([sums / self.light_scale, (sums + 0.1).sqrt()], dim=1)
-        return light, torch.cat([centre, 2 * variance.log()], dim=1)
+        return light, torch.cat([centre, 2 * variance.log()], dim=1), waves / total.sqrt()
 
 
 class RandomConfig(AutoencoderConfig):

@@ -63,11 +63,6 @@ class E2ESAEConfig(AutoencoderConfig):
         1e-6, "γ, weight of the L2 norm of the encoder's last layer.", ge=0, le=1000, source=f"{PAPER} Eq. (7)",
         group="Losses",
     )  # fmt: skip
-    energy_score_weight: float = option(
-        0.01, "Weight of the energy score of generated against simulated light, centre and widths, primary by primary.",
-        ge=0, le=1000,
-        source="own; Gneiting and Raftery 2007", group="Losses",
-    )  # fmt: skip
 
 
 PAPER_RECIPE: dict[str, Any] = {
