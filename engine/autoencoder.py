@@ -50,7 +50,8 @@ class AutoencoderConfig(Config):
         kinds=SHOWERS,
     )
     energy_score_weight: float = option(
-        0.0, "Weight of the energy score of generated against simulated light, centre and widths, primary by primary.",
+        0.01, "Weight of the energy score of generated against simulated light, centre, widths and core, primary by "
+        "primary. It decides how good showers get, so models compare at equal weights only.",
         ge=0, le=1000,
         source="own; Gneiting and Raftery 2007", group="Losses", kinds=SHOWERS,
     )  # fmt: skip

@@ -95,7 +95,7 @@ def with_conditions(points: Tensor, conditions: Tensor, scale: float) -> Tensor:
 
 
 def sinkhorn_divergence(
-    x: Tensor, y: Tensor, blur: float = 0.05, scaling: float = 0.5, solver: Literal["own", "geomloss"] = "geomloss"
+    x: Tensor, y: Tensor, blur: float = 0.05, scaling: float = 0.5, solver: Literal["own", "geomloss"] = "own"
 ) -> Tensor:
     """Eqs. (3, 4): debiased entropic transport between two clouds of equal weights, cost ½‖x − y‖², ε = blur².
 
@@ -232,6 +232,19 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
         (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     # the tiny term keeps the root differentiable where a gradient vanishes
     return ((gradient.flatten(1).square().sum(1) + 1e-12).sqrt() - 1).square().mean()
+
+
+def real_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """½ E ‖∇f(x)‖² of a critic f at real points (N, ...), R₁: where generated points have come near the real ones a
+    critic should rest, and must not push on.
+
+    References: L. Mescheder, A. Geiger, S. Nowozin, Which Training Methods for GANs do actually Converge?,
+    https://arxiv.org/abs/1801.04406, Eq. (9).
+    """
+    real = real.detach().requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(critic(real).sum(), real, create_graph=True)
+    return 0.5 * gradient.flatten(1).square().sum(1).mean()
 
 
 def replica_spread(showers: Tensor, primary: Tensor) -> Tensor:

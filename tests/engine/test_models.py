@@ -419,7 +419,7 @@ def test_a_few_steps_lower_the_validation_reconstruction(data):
 
 # -------------------------------------------------------------------------------------- autoencoders with a prior
 def test_the_variational_loss_is_the_evidence_bound_over_the_number_of_fibres(data):
-    model = training("vae", data, sum_weight=0.0, kl_weight=1.0).model.train()
+    model = training("vae", data, sum_weight=0.0, energy_score_weight=0.0, kl_weight=1.0).model.train()
     terms = model.loss(batch_of(data, 30), rng())
     torch.testing.assert_close(terms["total"], terms["reconstruction"] + terms["kl"] / 44**2)
 
@@ -549,6 +549,16 @@ def test_the_minimax_game_goes_flat_where_the_discriminator_is_sure(data):
         slopes[game] = float(torch.autograd.grad(wish, judged)[0].abs().sum())
     assert slopes["minimax"] < 1e-6
     assert slopes["non_saturating"] == pytest.approx(1, rel=1e-3)
+
+
+def test_the_penalty_at_simulated_showers_counts_by_its_weight_and_acts_on_the_critic_alone(data):
+    model = training("dcgan", data, real_penalty=2.0).model.train()
+    terms = model.critic_loss(batch_of(data, 30), rng())
+    assert float(terms["penalty"].detach()) > 0
+    assert any(reached(terms["penalty"], model.critic))
+    assert not any(reached(terms["total"], model.decoder) + reached(terms["total"], model.generator))
+    plain = training("dcgan", data, real_penalty=0.0).model.train().critic_loss(batch_of(data, 30), rng())
+    torch.testing.assert_close(terms["total"] - 2 * terms["penalty"], plain["total"])
 
 
 def test_the_diversity_term_reaches_the_generator_and_counts_by_its_weight(data):
