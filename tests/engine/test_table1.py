@@ -4,21 +4,21 @@ import json
 
 import pytest
 
-from engine.bench import table1
+from engine.bench import rows, table1
 from engine.models import base as models
 from engine.schema import WrongInput
 
 
 def test_every_model_of_the_family_is_a_row_and_every_row_can_be_configured():
-    rows = table1.table()
-    assert {row.model for row in rows} == set(models.names())
-    assert len({row.key for row in rows}) == len({row.title for row in rows}) == len(rows)
-    for row in rows:
+    table = table1.table()
+    assert {row.model for row in table} == set(models.names())
+    assert len({row.key for row in table}) == len({row.title for row in table}) == len(table)
+    for row in table:
         models.configure(models.get(row.model), row.config)
 
 
 def test_rows_of_the_paper_are_named_as_its_table_names_them():
-    published = json.loads((table1.ROOT / "assets" / "reference" / "published_zdc.json").read_text(encoding="utf-8"))
+    published = json.loads((rows.ROOT / "assets" / "reference" / "published_zdc.json").read_text(encoding="utf-8"))
     names = " ".join(row["model"].lower().replace(".", "") for row in published["rows"])
     for row in table1.table():
         if row.published:
@@ -48,7 +48,7 @@ def test_a_row_is_trained_judged_kept_and_not_trained_again(home, monkeypatch):
 
 
 def test_a_row_that_fails_is_told_and_ends_no_other(home, monkeypatch):
-    broken = table1.Row("broken", "vae", {"latent_dim": -1})
+    broken = rows.Row("broken", "vae", {"latent_dim": -1})
     monkeypatch.setattr(table1, "table", lambda: [broken])
     said: list[str] = []
     made = table1.run(quick=True, data="zdc_geant4", showers=500, say=said.append)
@@ -60,12 +60,12 @@ def test_a_row_that_fails_is_told_and_ends_no_other(home, monkeypatch):
 
 
 def test_seeds_are_averaged_with_the_error_of_their_mean(tmp_path):
-    row = table1.Row("a", "vae")
+    row = rows.Row("a", "vae")
     for seed, value in enumerate((1.0, 2.0, 3.0)):
         metric = {"value": value, "error": 9.0, "floor": 1.5, "floor_error": 0.1, "unit": "photons"}
         found = {"metrics": {"mae": metric}, "train_seconds": 1.0, "ms_per_shower": 2.0, "parameters": 3}
         (tmp_path / f"{row.key}-{seed}.json").write_text(json.dumps({**found, "showers": 60, "epochs": 1}))
-    made = table1.gather(row, tmp_path)["metrics"]["mae"]
+    made = rows.gather(row, tmp_path)["metrics"]["mae"]
     assert made["value"] == pytest.approx(2.0)
     assert made["error"] == pytest.approx(1 / 3**0.5)
     assert made["floor"] == 1.5
