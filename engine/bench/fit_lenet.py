@@ -21,7 +21,7 @@ from safetensors.torch import save
 from torch import Generator, Tensor, nn
 
 from engine import lenet
-from engine.bench.table1 import commit
+from engine.bench.rows import commit
 from engine.datasets import mnist
 from engine.models.base import write_atomic
 

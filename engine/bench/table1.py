@@ -1,56 +1,25 @@
 """Table 1 of arXiv:2006.06704 on simulated ZDC showers: every model of the family, trained alike and judged alike.
 
 All rows see the same number of training showers, in the same networks unless the row says otherwise, on the same
-held-out primaries; each value is the mean over seeds with the standard deviation of that mean. A finished training is
-kept at once, so a benchmark that was stopped goes on where it was.
+held-out primaries, three replicas each; each value is the mean over seeds with the standard deviation of that mean. A
+finished training is kept at once, so a benchmark that was stopped goes on where it was.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
-from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
-import numpy as np
-
-from engine.job import write_text
+from engine.bench import rows as bench
+from engine.bench.rows import Budget, Row
 from engine.models import base as models
-from engine.runs import home
-from engine.schema import WrongInput
 
-ROOT = Path(__file__).parents[2]
 PRIMARIES = 5000
-"""Test primaries, three replicas each."""
+"""Test primaries."""
 SHOWERS, QUICK_SHOWERS = 1_000_000, 20_000
 """Training showers that each row sees."""
 QUICK_PRIMARIES = 1000
-
-
-@dataclass(frozen=True)
-class Row:
-    """A model of the table with the settings that make it that row. published: its name in the paper's table."""
-
-    title: str
-    model: str
-    config: dict[str, Any] = field(default_factory=dict)
-    published: str = ""
-
-    @property
-    def key(self) -> str:
-        told = json.dumps([self.model, self.config], sort_keys=True)
-        return f"{self.model}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
-
-
 FREE = {"conditional": False}
 
 
@@ -81,139 +50,20 @@ def table() -> list[Row]:
     return [row for row in rows if row.model in models.names()]
 
 
-@dataclass(frozen=True)
-class Budget:
-    """What every row gets."""
-
-    data: str
-    showers: int
-    primaries: int
-
-
-def judge(row: Row, budget: Budget, seed: int) -> dict[str, Any]:
-    """Train a row with a seed on one core, and judge it on held-out primaries."""
-    import torch
-
-    from engine import sets
-    from engine.host import choose_device
-    from engine.train import Training
-
-    torch.set_num_threads(1)
-    data = sets.load(budget.data, home())
-    epochs = passes(row, budget.showers, len(data.rows("train")))
-    training = Training(row.model, {**row.config, "epochs": epochs}, data, seed, choose_device())
-    begin = time.perf_counter()
-    for _ in training.run():
-        pass
-    seconds = time.perf_counter() - begin
-    model = training.model.eval()
-    found = measure(model, data, budget.primaries, training.device, seed)
-    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return {**found, "train_seconds": seconds, "epochs": epochs, "steps": training.step, "parameters": parameters}
-
-
-def passes(row: Row, showers: int, of: int) -> int:
-    """Epochs over `of` training showers in which a row sees `showers` of them, at least one. A critic that takes five
-    turns a step sees five batches, and would else have five times the data and the time of the other rows."""
-    config = models.configure(models.get(row.model), row.config)
-    return max(1, round(showers / (of * getattr(config, "critic_steps", 1))))
-
-
-def apart(row: Row, budget: Budget, seed: int) -> dict[str, Any]:
-    """`judge` in a process of its own. Raises `RuntimeError` with the last line of what went wrong there."""
-    told = json.dumps([asdict(row), asdict(budget), seed])
-    asked = [sys.executable, "-m", "engine.bench.table1", told]
-    one = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(asked, cwd=ROOT, env=one, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError((done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1])
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def measure(model: Any, data: Any, primaries: int, device: Any, seed: int) -> dict[str, Any]:
-    """Every metric on the first test primaries, and the time of a shower."""
-    from engine.host import Host
-    from engine.judge import judge as judged
-
-    rows = data.rows("test")
-    rows = rows[np.isin(data.primary_id[rows], np.unique(data.primary_id[rows])[:primaries])]
-    found = judged(Host(str(device), 1), model, data, rows, seed=seed)
-    metrics = {name: value.model_dump() for name, value in found.metrics.items()}
-    return {"metrics": metrics, "ms_per_shower": found.ms, "showers": found.examples}
-
-
 def run(
     quick: bool = False,
     data: str = "zdc_fast",
     seeds: int = 3,
     rows: Sequence[str] = (),
     showers: int | None = None,
+    fresh: bool = False,
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
 ) -> dict[str, Any]:
     """The table. rows: titles or models to take instead of all. Raises `WrongInput` for a row that there is not."""
-    from engine import sets
-
-    chosen = [row for row in table() if not rows or row.title in rows or row.model in rows]
-    if not chosen:
-        raise WrongInput(f"no row {', '.join(rows)}: there are {', '.join(row.title for row in table())}")
+    chosen = bench.chosen(table(), rows)
     budget = Budget(data, showers or (QUICK_SHOWERS if quick else SHOWERS), QUICK_PRIMARIES if quick else PRIMARIES)
-    whole = sets.load(data, home())  # made first, where it is not there
-    kept = home() / "bench" / f"table1-{stamp(budget)}"
-    kept.mkdir(parents=True, exist_ok=True)
-    wanted = [(row, seed) for seed in range(1 if quick else seeds) for row in chosen]
-    todo = [(row, seed) for row, seed in wanted if not (kept / f"{row.key}-{seed}.json").exists()]
-    begin, workers = time.monotonic(), min(len(os.sched_getaffinity(0)), max(1, len(todo)))
-    with ThreadPoolExecutor(workers) as pool:
-        jobs = {pool.submit(apart, row, budget, seed): (row, seed) for row, seed in todo}
-        for done, job in enumerate(as_completed(jobs), 1):
-            row, seed = jobs[job]
-            try:
-                found = job.result()
-            except RuntimeError as error:  # one row that diverges must not end the others
-                say(f"{row.title}, seed {seed}: {error}")
-                continue
-            write_text(kept / f"{row.key}-{seed}.json", json.dumps(found))
-            left = (time.monotonic() - begin) / done * (len(jobs) - done)
-            say(f"{done}/{len(jobs)} {row.title}, seed {seed}: {line(found)}, {left / 60:.0f} min left")
-    made = [(row, gather(row, kept)) for row in chosen]
-    return {
-        "bench": "table1",
-        "title": "Table 1, ZDC",
-        "data": whole.label,
-        "convention": "paper",
-        "budget": asdict(budget),
-        "commit": commit(),
-        "torch": version("torch"),
-        "rows": [entry for _, entry in made if entry],
-        "missing": [row.title for row, entry in made if not entry],
-        "table": text([entry for _, entry in made if entry]),
-    }
-
-
-def gather(row: Row, kept: Path) -> dict[str, Any]:
-    """A row's seeds put together; empty where none is done."""
-    found = {int(p.stem.rpartition("-")[2]): json.loads(p.read_text()) for p in sorted(kept.glob(f"{row.key}-*.json"))}
-    if not found:
-        return {}
-    each = list(found.values())
-    metrics = {}
-    for name, first in each[0]["metrics"].items():
-        values = [one["metrics"][name]["value"] for one in each]
-        # seeds differ by training; one seed alone has the error of its primaries
-        error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else first["error"]
-        floor = {k: first[k] for k in ("floor", "floor_error", "unit")}
-        metrics[name] = {"value": mean(values), "error": error, **floor}
-    return {
-        "title": row.title,
-        "model": row.model,
-        "config": row.config,
-        "published": row.published,
-        "seeds": sorted(found),
-        "metrics": metrics,
-        **{name: mean(one[name] for one in each) for name in ("train_seconds", "ms_per_shower", "parameters")},
-        "showers": each[0]["showers"],
-        "epochs": each[0]["epochs"],
-    }
+    made = bench.run("table1", chosen, budget, 1 if quick else seeds, line, say, fresh)
+    return {**made, "title": "Table 1, ZDC", "convention": "paper", "table": text(made["rows"])}
 
 
 def line(found: dict[str, Any]) -> str:
@@ -239,32 +89,3 @@ def text(rows: list[dict[str, Any]]) -> str:
         floors = [f"{m[name]['floor']:.2f} ± {m[name]['floor_error']:.2f} | 1" for name in ("mae", "wasserstein")]
         lines.append(f"| *simulation against simulation* | {' | '.join(floors)} | 1 | 1 | – | – | – |")
     return "\n".join(lines)
-
-
-TRAINING = (
-    "train", "nets", "features", "decoders", "light", "modality", "config", "losses", "sinkhorn", "autoencoder",
-    "adversarial", "flow",
-)  # fmt: skip
-"""Modules on which a trained row depends."""
-
-
-def stamp(budget: Budget) -> str:
-    """Changes with the budget, the data and the code that trains."""
-    from engine.datasets import zdc_fast
-
-    digest = hashlib.sha256(json.dumps([asdict(budget), zdc_fast.folder(1).name]).encode())
-    for path in sorted([*ROOT.glob("engine/models/*.py"), *ROOT.glob("engine/*.py")]):
-        if path.parent.name == "models" or path.stem in TRAINING:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def commit() -> str:
-    asked = ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
-
-
-if __name__ == "__main__":
-    row, budget, seed = json.loads(sys.argv[1])
-    print(json.dumps(judge(Row(**row), Budget(**budget), seed)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Generator, Tensor
 
 from engine import losses, nets
@@ -21,7 +22,7 @@ from engine.spaces import Space
 class E2ESAEConfig(AutoencoderConfig):
     """Every term of the paper's Eqs. (1)–(8), and what showers taught beyond them (marked as own)."""
 
-    presets = merged(AutoencoderConfig.presets, images={"beta": 0.002, "condition_scale": 5.0, "batch": 1000})
+    presets = merged(AutoencoderConfig.presets, images={"beta": 0.002, "condition_scale": 20.0, "blur": 0.1})
 
     conditional: bool = option(
         True, "Give the conditions to noise generator and transport cost.", source=f"{PAPER} §3.4"
@@ -136,8 +137,18 @@ class E2ESAE(Autoencoder):
     def transport(self, codes: Tensor, drawn: Tensor, conditions: Tensor) -> Tensor:
         """S_ε(enc(X)⌢Q, gen(noise, Q)⌢Q), Eq. (8); Eq. (4) without conditions."""
         c = self.config
+        if self.features and self.space.classes and self.apart(codes, drawn):
+            return losses.sinkhorn_by_class(codes, drawn, conditions[:, 0], c.blur, solver=c.solver)
         codes, drawn = (self.joined(points, conditions, c.condition_scale) for points in (codes, drawn))
         return losses.sinkhorn_divergence(codes, drawn, c.blur, solver=c.solver)
+
+    def apart(self, codes: Tensor, drawn: Tensor) -> bool:
+        """Whether classes lie so far apart, `condition_scale`·√2 of each other, that no plan leads from one to another:
+        two points that change partners across classes pay 2·scale² and save at most the squared diameter of the codes,
+        which must leave a margin of 20 ε."""
+        c, both = self.config, torch.cat([codes, drawn]).detach()
+        reach = (both.amax(0) - both.amin(0)).square().sum()
+        return 2 * c.condition_scale**2 >= float(reach) + 20 * c.blur**2
 
     def prior(self, conditions: Tensor, rng: Generator) -> Tensor:
         noise = nets.normal(conditions, self.config.noise, rng)

@@ -65,3 +65,24 @@ def test_coinciding_points_have_finite_gradients_and_broken_ones_give_nan():
     assert float(value) == pytest.approx(0, abs=1e-6)
     assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
     assert torch.isnan(losses.sinkhorn_divergence(broken, same.detach(), solver="own"))
+
+
+@pytest.mark.parametrize("solver", ["own", "geomloss"])
+def test_class_by_class_is_the_whole_where_classes_lie_far_apart(solver):
+    x, y = clouds(40, 3, 5)
+    classes = torch.arange(40) % 3  # 14, 13 and 13 points
+    indicators = torch.nn.functional.one_hot(classes).to(x.dtype)
+    more = {"blur": 1.0, "scaling": 0.999, "solver": solver}  # a slow descent, so that both have converged
+    parts = losses.sinkhorn_by_class(x, y, classes, **more)
+    whole = losses.sinkhorn_divergence(*(losses.with_conditions(z, indicators, 40.0) for z in (x, y)), **more)
+    assert float(parts.detach()) == pytest.approx(float(whole.detach()), rel=1e-4)
+    for mine, theirs in zip(torch.autograd.grad(parts, (x, y)), torch.autograd.grad(whole, (x, y)), strict=True):
+        assert float((mine - theirs).norm() / theirs.norm()) < 1e-4
+
+
+def test_one_class_is_the_whole_and_a_class_of_one_point_is_its_half_square():
+    x, y = (cloud.detach() for cloud in clouds(12, 2, 6))
+    one = losses.sinkhorn_by_class(x, y, torch.zeros(12), solver="own")
+    assert float(one) == pytest.approx(float(losses.sinkhorn_divergence(x, y, solver="own")))
+    alone = losses.sinkhorn_by_class(x[:2], y[:2], torch.tensor([0, 1]), solver="own")
+    assert float(alone) == pytest.approx(0.25 * float((x[:2] - y[:2]).square().sum()))
