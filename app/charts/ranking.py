@@ -149,12 +149,12 @@ def family(model: str) -> str:
     if "flow" in name or "ddpm" in name or "diffusion" in name:
         return "flow"
     if "e2e_sae" in name:
-        return "e2e Sinkhorn autoencoder"
+        return "e2e SAE"
     if "wae" in name or "sae" in name:
-        return "Wasserstein autoencoder"
+        return "WAE, SAE"
     if "gan" in name:
         return "GAN"
-    return "variational autoencoder" if "vae" in name else "other"
+    return "VAE" if "vae" in name else "other"
 
 
 def pareto(x: Sequence[float], y: Sequence[float]) -> list[int]:
