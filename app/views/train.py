@@ -58,16 +58,16 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
     )
     if data is None or name is None:
         return
+    if filled := (like if like and like.model == name else None):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(f"Opened with the settings of **{plain(filled.why)}**.")
+            st.button("Back to defaults", key="unfill", type="tertiary", on_click=again.forget)
     if not known[data].ready:
         st.caption("A model can be trained on this set once it is simulated.")
         tasks.prepare(known[data])
         return
     model = models[name]
     st.caption(model.summary + (f" Paper: {model.paper}." if model.paper else ""))
-    if filled := (like if like and like.model == name else None):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption(f"Opened with the settings of **{plain(filled.why)}**.")
-            st.button("Back to defaults", key="unfill", type="tertiary", on_click=again.forget)
     with st.form("start", border=False):
         config = form.show(model, filled=filled.config if filled else None)
         called, seed = st.columns([2, 1])
