@@ -16,6 +16,8 @@ has the lowest MAE of all and a spread of 0."""
 CLEAR = 2.0
 """A floor is a measure where it is so many of its errors above 0."""
 FLOOR = "simulation against simulation"
+FLOOR_OF_DATA = "data against data"
+"""Of records that no simulation stands behind."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,16 @@ def _beats(one: MetricValue | None, other: MetricValue | None, direction: str) -
 
 # -------------------------------------------------------------------------------------------------------------- floors
 def floor(record: Benchmark, name: str) -> MetricValue | None:
-    """Simulation against simulation; the same for all rows, which are judged on the same primaries."""
+    """Simulation against simulation; the same for all rows, which are judged alike."""
     for row in record.rows:
         found = row.metrics.get(name)
         if found is not None and found.floor is not None:
             return MetricValue(value=found.floor, error=found.floor_error or 0.0, unit=found.unit)
     return None
+
+
+def floor_title(record: Benchmark) -> str:
+    return FLOOR if record.convention else FLOOR_OF_DATA
 
 
 def measures(record: Benchmark, column: Column) -> bool:

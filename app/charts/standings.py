@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 
 from app.charts.ranking import (
-    FLOOR,
+    SPREAD,
     Column,
     best,
     fault,
     floor,
+    floor_title,
     measures,
     multiple,
     pairs,
@@ -48,7 +49,7 @@ def floor_row(record: Benchmark, columns: Sequence[Column]) -> BenchmarkRow:
         for name, v in found.items()
         if v is not None
     }
-    return BenchmarkRow(title=FLOOR, model="", metrics=metrics)
+    return BenchmarkRow(title=floor_title(record), model="", metrics=metrics)
 
 
 def numbers(record: Benchmark, columns: Sequence[Column]) -> pd.DataFrame:
@@ -87,14 +88,17 @@ def shown(record: Benchmark, columns: Sequence[Column], dark: bool) -> Any:
     """The table as a pandas Styler: cells hold numbers, so that they sort, and show them with their errors."""
     full, rows = numbers(record, columns), [floor_row(record, columns), *record.rows]
     stars = {name: [False, *found] for name, found in marks(record, columns).items()}
-    keep = ["row", "remark"]
+    keep = ["row"] + ["remark"] * any(SPREAD in r.metrics for r in rows)
     for column in columns:
         keep += [column.head] + [f"{column.short} × floor"] * measures(record, column)
-    table = full[[*keep, TIME, EACH, WEIGHTS]].copy()
-    table["remark"] = [REMARKS[fault(row)] for row in rows]
+    costs = [name for name in (TIME, EACH, WEIGHTS) if full[name].notna().any()]
+    table = full[[*keep, *costs]].copy()
+    if "remark" in table:
+        table["remark"] = [REMARKS[fault(row)] for row in rows]
     style = table.style
     style.format(precision=2, na_rep="–")
-    style.format("{:,.0f}", subset=[TIME, WEIGHTS], na_rep="–").format("{:.3g}", subset=[EACH], na_rep="–")
+    for name in costs:
+        style.format("{:.3g}" if name == EACH else "{:,.0f}", subset=[name], na_rep="–")
     colours: dict[str, list[str]] = {}
     for column in columns:
         texts = [

@@ -147,7 +147,7 @@ def table(record: Benchmark, columns: list[Column], dark: bool) -> None:
         "Click a head to sort": True,
         "± standard error of the mean over seeds": len(record.seeds) > 1,
         "± standard error of the test sample": len(record.seeds) <= 1,
-        "× floor: over the same metric of one simulation against another, same particles, same size": any(
+        f"× floor: over the same metric of {ranking.floor_title(record)}, judged alike": any(
             ranking.measures(record, c) for c in columns
         ),
         f"{standings.STAR} beaten by no other row beyond √(e₁² + e₂²), in columns where any row is beaten": any(
@@ -178,7 +178,7 @@ def heads(record: Benchmark, columns: list[Column]) -> dict[str, Any]:
         found[c.head] = st.column_config.NumberColumn(width=standings.pixels(texts, c.head), help=tip)
         found[f"{c.short} × floor"] = st.column_config.NumberColumn(
             "× floor", width=68,
-            help=f"{plain(c.title)} over simulation against simulation; 1 is as good as another simulation.",
+            help=f"{plain(c.title)} over that of {ranking.floor_title(record)}; 1 cannot be told from it.",
         )  # fmt: skip
     return found
 

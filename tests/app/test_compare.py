@@ -59,6 +59,8 @@ def test_a_record_of_digits_has_its_own_metrics_and_no_read_out(fake: FakeEngine
     table = test.dataframe[0].value
     assert {"FID", "FID × floor", "Sinkhorn of features", "Accuracy of labels [%]"} <= set(table.columns)
     assert not [name for name in table.columns if "photons" in name]
+    assert table["row"][0] == ranking.FLOOR_OF_DATA
+    assert not {"remark", standings.TIME, standings.EACH, standings.WEIGHTS} & set(table.columns), "nothing in them"
     said = words(test)
     assert "convention" not in said
     assert "Quick" not in said
