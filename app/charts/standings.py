@@ -91,7 +91,7 @@ def shown(record: Benchmark, columns: Sequence[Column], dark: bool) -> Any:
     keep = ["row"] + ["remark"] * any(SPREAD in r.metrics for r in rows)
     for column in columns:
         keep += [column.head] + [f"{column.short} × floor"] * measures(record, column)
-    costs = [name for name in (TIME, EACH, WEIGHTS) if full[name].notna().any()]
+    costs = [name for name in (TIME, EACH, WEIGHTS) if len(full[name].dropna())]
     table = full[[*keep, *costs]].copy()
     if "remark" in table:
         table["remark"] = [REMARKS[fault(row)] for row in rows]
