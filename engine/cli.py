@@ -89,13 +89,18 @@ def generate(args: argparse.Namespace) -> int:
     out = Path(args.out)
     format_of(out)
     service = _service()
+    data = service.shelf.data(service.status(args.run).data)
     rows = pdg = particle = None
+    given = [f"--{name}" for name in ("pdg", "energy", "px", "py") if getattr(args, name) is not None]
     if args.conditions:
-        given = [f"--{name}" for name in ("pdg", "energy", "px", "py") if getattr(args, name) is not None]
         if given:
             raise WrongInput(f"{given[0]} and --conditions exclude each other: leave one out")
-        table, pdg = files.read_conditions(Path(args.conditions))
+        table, pdg = files.read_conditions(Path(args.conditions), data.columns)
         rows = table.tolist()
+    elif data.kind != "showers":
+        if given:
+            raise WrongInput(f"{given[0]} is for showers: {data.name} holds {data.kind}")
+        rows = [[float(k)] for k in range(data.space.classes)]  # n of each class
     else:
         given = {"pdg": args.pdg, "energy_gev": args.energy, "px_gev": args.px, "py_gev": args.py}
         particle = _checked(Particle, {name: value for name, value in given.items() if value is not None})
@@ -330,7 +335,9 @@ def parser() -> Parser:
     made.add_argument("--energy", type=float, help="GeV")
     made.add_argument("--px", type=float, help="GeV")
     made.add_argument("--py", type=float, help="GeV")
-    made.add_argument("--conditions", metavar="FILE", help="npz, parquet or csv with the nine columns")
+    made.add_argument(
+        "--conditions", metavar="FILE", help="npz, parquet or csv with the columns of the data: nine for showers"
+    )
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--light", choices=("poisson", "expected"), default="poisson")
     made.add_argument("--channels", default="paper", help="read-out convention")

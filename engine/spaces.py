@@ -44,7 +44,7 @@ class Space:
         return Space(**{**values, "shape": tuple(values["shape"])})
 
 
-def check_rows(rows: list[list[float]], columns: tuple[Column, ...]) -> NDArray[np.float64]:
+def check_rows(rows: list[list[float]] | NDArray, columns: tuple[Column, ...]) -> NDArray[np.float64]:
     """Condition rows (N, C) of a data set. Raises `WrongInput` naming row and column for a wrong width, a number that
     is not finite, a class that there is not, or no physics."""
     if columns == ZDC_COLUMNS:

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import zdc
 from engine.export.writers import writing
-from engine.schema import CONDITIONS, Arrays, WrongInput
+from engine.schema import Arrays, WrongInput
+from engine.spaces import ZDC_COLUMNS, Column, check_rows
 
 BROKEN_ZIP = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, KeyError)
 """What numpy raises on a file that is cut off, of another kind, or pickled."""
@@ -50,32 +50,35 @@ def write(path: Path, made: Arrays) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------- conditions
-def read_conditions(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-    """Condition rows (N, 9) and PDG ids, where given, of an npz, parquet or csv file.
+def read_conditions(
+    path: Path, columns: tuple[Column, ...] = ZDC_COLUMNS
+) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
+    """Condition rows (N, C) of a data set's columns, and PDG ids, where given, of an npz, parquet or csv file.
 
-    Raises `WrongInput` naming file, column and row for anything that is missing, not finite or not physics.
+    Raises `WrongInput` naming file, column and row for anything that is missing, not finite, no class or not physics.
     """
-    readers: dict[str, Callable[[Path], Mapping[str, NDArray]]] = {
+    wanted = tuple(column.name for column in columns)
+    readers: dict[str, Callable[[Path, tuple[str, ...]], Mapping[str, NDArray]]] = {
         ".npz": _read_npz, ".parquet": _read_parquet, ".csv": _read_csv
     }  # fmt: skip
     if path.suffix.lower() not in readers:
         raise WrongInput(f"{path}: conditions are read from {', '.join(readers)}")
     if not path.is_file():
         raise WrongInput(f"{path}: no such file")
-    columns = readers[path.suffix.lower()](path)
-    missing = [name for name in CONDITIONS if name not in columns]
+    found = readers[path.suffix.lower()](path, wanted)
+    missing = [name for name in wanted if name not in found]
     if missing:
-        raise WrongInput(f"{path}: missing column {', '.join(missing)}; it has {', '.join(columns) or 'none'}")
-    chosen = {name: columns[name] for name in (*CONDITIONS, "pdg") if name in columns}
+        raise WrongInput(f"{path}: missing column {', '.join(missing)}; it has {', '.join(found) or 'none'}")
+    chosen = {name: found[name] for name in (*wanted, "pdg") if name in found}
     for name, values in chosen.items():
         if values.ndim != 1 or values.dtype.kind not in "iuf":
             raise WrongInput(f"{path}, column {name}: one number a row is needed, not {values.dtype} {values.shape}")
     if len({len(values) for values in chosen.values()}) > 1:
         raise WrongInput(f"{path}: columns of different lengths")
-    if len(chosen["Energy"]) > MOST_ROWS:
+    if chosen and len(next(iter(chosen.values()))) > MOST_ROWS:
         raise WrongInput(f"{path}: more than {MOST_ROWS} rows: split the file")
     try:
-        conditions = zdc.check_conditions(np.column_stack([chosen[name].astype(np.float64) for name in CONDITIONS]))
+        conditions = check_rows(np.column_stack([chosen[name].astype(np.float64) for name in wanted]), columns)
     except WrongInput as error:
         raise WrongInput(f"{path}, {error}") from error
     pdg = chosen.get("pdg")
@@ -84,26 +87,26 @@ def read_conditions(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64] 
     return conditions, None if pdg is None else pdg.astype(np.int64)
 
 
-def _read_npz(path: Path) -> dict[str, NDArray]:
+def _read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             if "conditions" not in file.files:
-                return {name: file[name] for name in (*CONDITIONS, "pdg") if name in file.files}
+                return {name: file[name] for name in (*wanted, "pdg") if name in file.files}
             matrix = file["conditions"]
-            if matrix.ndim != 2 or matrix.shape[1] != len(CONDITIONS):
-                raise WrongInput(f"{path}, conditions: shape {matrix.shape}, nine columns are needed")
-            columns = {name: matrix[:, i] for i, name in enumerate(CONDITIONS)}
+            if matrix.ndim != 2 or matrix.shape[1] != len(wanted):
+                raise WrongInput(f"{path}, conditions: shape {matrix.shape}, {len(wanted)} columns are needed")
+            columns = {name: matrix[:, i] for i, name in enumerate(wanted)}
             return columns | ({"pdg": file["pdg"]} if "pdg" in file.files else {})
     except BROKEN_ZIP as error:
         raise WrongInput(f"{path}: cannot be read as npz of plain numbers ({_line(error)})") from error
 
 
-def _read_parquet(path: Path) -> dict[str, NDArray]:
+def _read_parquet(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        names = [name for name in pq.read_schema(path).names if name in (*CONDITIONS, "pdg")]
+        names = [name for name in pq.read_schema(path).names if name in (*wanted, "pdg")]
         table = pq.read_table(path, columns=names)
         for name in names:
             if table.column(name).null_count:
@@ -113,7 +116,7 @@ def _read_parquet(path: Path) -> dict[str, NDArray]:
         raise WrongInput(f"{path}: cannot be read as parquet ({_line(error)})") from error
 
 
-def _read_csv(path: Path) -> dict[str, NDArray]:
+def _read_csv(path: Path, wanted: tuple[str, ...]) -> dict[str, NDArray]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
@@ -123,7 +126,7 @@ def _read_csv(path: Path) -> dict[str, NDArray]:
         raise WrongInput(f"{path}: cannot be read as csv ({_line(error)})") from error
     columns: dict[str, NDArray] = {}
     for column, name in enumerate(names):
-        if name not in (*CONDITIONS, "pdg"):
+        if name not in (*wanted, "pdg"):
             continue
         values = np.empty(len(rows))
         for number, row in enumerate(rows):

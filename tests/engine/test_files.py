@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from engine import zdc
 from engine.export import files
 from engine.schema import CONDITIONS, Arrays, Particle, WrongInput
+from engine.spaces import Column
 
 
 def rows(n: int = 3) -> np.ndarray:
@@ -155,3 +156,17 @@ def test_a_csv_row_is_physics_or_refused(tmp_path_factory, cells):
     else:
         said = "row 1" if np.isfinite(read).all() else "not finite"
     assert "row 1" in said
+
+
+def test_conditions_of_classes_are_read_by_the_name_of_their_column(tmp_path):
+    (tmp_path / "digits.csv").write_text("digit\n3\n0\n")
+    columns = (Column("digit", "", tuple("0123456789")),)
+    read, pdg = files.read_conditions(tmp_path / "digits.csv", columns)
+    assert read.tolist() == [[3.0], [0.0]]
+    assert pdg is None
+    (tmp_path / "digits.csv").write_text("digit\n3\n11\n")
+    with pytest.raises(WrongInput, match=r"digits\.csv, row 2, digit is 11"):
+        files.read_conditions(tmp_path / "digits.csv", columns)
+    (tmp_path / "digits.csv").write_text("number\n3\n")
+    with pytest.raises(WrongInput, match="missing column digit"):
+        files.read_conditions(tmp_path / "digits.csv", columns)

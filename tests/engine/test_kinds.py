@@ -1,0 +1,145 @@
+"""An engine whose data are no showers: every question has an answer, or one sentence that says why not."""
+
+import io
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from conftest import serving, train_here, wait_for
+
+from app.client import Client
+from engine import cli
+from engine.schema import Engine, EvaluateRequest, GenerateRequest, MapRequest, Particle, TrainSpec, WrongInput
+from engine.server import LOCAL_NAMES, make_app
+from engine.service import Service
+
+TOY = "toy_spirals"
+
+
+@pytest.fixture(scope="module")
+def service(make_home, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOWERSCOPE_HOME", str(make_home()))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        made = Service(models=tmp_path_factory.mktemp("no_models"))
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def run(service) -> str:
+    info = train_here(service, TrainSpec(data=TOY, model="e2e_sae", config={"epochs": 2, "batch": 1000}))
+    assert info.state == "finished", info.error
+    return info.run_id
+
+
+@pytest.fixture(scope="module")
+def client(service):
+    with serving(make_app(service, "secret", LOCAL_NAMES)) as address:
+        made = Client(address, "secret")
+        yield made
+        made.close()
+
+
+@pytest.fixture(params=["in process", "over HTTP"])
+def engine(request, service) -> Engine:
+    return service if request.param == "in process" else request.getfixturevalue("client")
+
+
+def test_a_set_says_its_kind_and_the_classes_of_its_condition(engine):
+    info = next(d for d in engine.datasets() if d.name == TOY)
+    assert (info.kind, info.shape, info.detector, info.pdg) == ("points", (2,), "", [])
+    assert [c.name for c in info.conditions] == ["piece"]
+    assert info.conditions[0].classes == ["0", "1"]
+
+
+def test_columns_and_examples_come_without_photons(engine):
+    columns = engine.columns(TOY)
+    assert columns["conditions"].shape == (20_000, 1)
+    assert "photon_sum" not in columns
+    assert "channels" not in columns
+    found = engine.showers(TOY, [5, 3])
+    assert found["showers"].shape == (2, 2)
+    assert found["row"].tolist() == [5, 3]
+
+
+def test_the_form_and_the_run_know_only_settings_of_points(engine, run):
+    model = next(m for m in engine.catalogue().models if m.name == "e2e_sae")
+    names = {field.name for field in model.fields_for("points")}
+    assert names == set(engine.status(run).config)
+    assert "spots" not in names
+    assert {f.name: f.default for f in model.fields_for("points")}["latent"] == 2
+    with pytest.raises(WrongInput, match="spots is for showers, not for points"):
+        engine.submit(TrainSpec(data=TOY, config={"spots": 3}))
+
+
+def test_generation_follows_its_classes_and_its_seed(engine, run):
+    request = GenerateRequest(run=run, conditions=[[0.0], [1.0]], n=3, seed=4)
+    made = engine.generate(request)
+    assert made["showers"].shape == (6, 2)
+    assert made["conditions"][:, 0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert "channels" not in made
+    assert (made.meta["kind"], made.meta["columns"], made.meta["warnings"]) == ("points", ["piece"], [])
+    np.testing.assert_array_equal(made["showers"], engine.generate(request)["showers"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"particle": Particle()}, "holds points, which have no particles"),
+        ({"conditions": [[2.0]]}, "row 1, piece is 2"),
+        ({"conditions": [[0.0, 1.0]]}, "row 1 has 2 numbers"),
+        ({}, "one of the two"),
+    ],
+)
+def test_what_is_no_class_is_refused_in_one_line(engine, run, change, words):
+    with pytest.raises(WrongInput, match=words) as caught:
+        engine.generate(GenerateRequest(run=run, **change))
+    assert "\n" not in str(caught.value)
+
+
+def test_strip_codes_and_maps_are_there(engine, run):
+    strip = engine.samples(run)
+    assert strip["simulated"].shape == strip["generated"].shape == strip["reconstructed"].shape == (8, 2)
+    assert set(strip["conditions"][:, 0].tolist()) == {0.0, 1.0}
+    codes = engine.encode(run, TOY, [0, 1, 2])["latent"]
+    assert codes.shape == (3, 2)
+    assert engine.decode(run, codes.tolist())["showers"].shape == (3, 2)
+    request = MapRequest(run=run, n=60)
+    wait_for(lambda: engine.map(request).meta["state"] == "done")
+    drawn = engine.map(request)
+    assert drawn["conditions"].shape == (120, 1)
+    assert "energy" not in drawn
+
+
+def test_what_needs_a_calorimeter_says_so(engine, run):
+    with pytest.raises(WrongInput, match="holds points"):
+        engine.nearest(TOY, Particle())
+    with pytest.raises(WrongInput, match="like those it learned from"):
+        engine.encode(run, "zdc_geant4", [0])
+    with pytest.raises(WrongInput, match="holds something else"):
+        engine.evaluate(EvaluateRequest(run=run, data="zdc_geant4"))
+    with pytest.raises(WrongInput, match="mae is of showers, not of points"):
+        engine.evaluate(EvaluateRequest(run=run, metrics=["mae"]))
+
+
+def test_files_hold_points_under_the_names_of_their_conditions(engine, run):
+    request = GenerateRequest(run=run, conditions=[[0.0], [1.0]], n=2)
+    with np.load(io.BytesIO(engine.export(request, "npz")), allow_pickle=False) as file:
+        assert file["showers"].shape == (4, 2)
+        assert file["columns"].tolist() == ["piece"]
+    table = pq.read_table(io.BytesIO(engine.export(request, "parquet")))
+    assert table["piece"].to_pylist() == [0, 0, 1, 1]
+    assert "photon_sum" not in table.column_names
+    assert engine.save_rows(TOY, [0, 1, 2], "csv").decode().splitlines()[0].startswith("piece")
+
+
+def test_the_command_line_draws_n_of_each_class(service, run, tmp_path, capsys):
+    out = tmp_path / "points.npz"
+    assert cli.main(["generate", "--run", run, "--n", "5", "--out", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["showers"] == 10
+    with np.load(out, allow_pickle=False) as file:
+        assert np.bincount(file["conditions"][:, 0].astype(int)).tolist() == [5, 5]
+    assert cli.main(["generate", "--run", run, "--pdg", "22", "--out", str(out)]) == 2
+    assert "--pdg is for showers" in capsys.readouterr().err
