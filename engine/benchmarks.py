@@ -104,6 +104,7 @@ def _record(raw: dict[str, Any], path: Path, house: bool) -> Benchmark:
         made=raw.get("made") or "",
         versions={name: raw[name] for name in VERSIONS if raw.get(name)},
         house=house,
+        again=raw.get("again") or {},  # pyright: ignore[reportArgumentType]
         missing=raw.get("missing") or [],
         rows=rows,
     )

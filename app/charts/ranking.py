@@ -99,7 +99,7 @@ def floor(record: Benchmark, name: str) -> MetricValue | None:
         found = row.metrics.get(name)
         if found is not None and found.floor is not None:
             return MetricValue(value=found.floor, error=found.floor_error or 0.0, unit=found.unit)
-    return None
+    return record.again.get(name)
 
 
 def floor_title(record: Benchmark) -> str:

@@ -21,6 +21,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.config import Config
 from engine.job import write_text
@@ -92,13 +93,17 @@ def passes(config: Config, showers: int, of: int) -> int:
 def measure(model: Any, data: Any, primaries: int, device: Any, seed: int) -> dict[str, Any]:
     """Every metric on the first test primaries, and the time of a shower."""
     from engine.host import Host
-    from engine.judge import judge as judged
+    from engine.judge import judge as judge_model
 
-    rows = data.rows("test")
-    rows = rows[np.isin(data.primary_id[rows], np.unique(data.primary_id[rows])[:primaries])]
-    found = judged(Host(str(device), 1), model, data, rows, seed=seed)
+    found = judge_model(Host(str(device), 1), model, data, judged(data, primaries), seed=seed)
     metrics = {name: value.model_dump() for name, value in found.metrics.items()}
     return {"metrics": metrics, "ms_per_shower": found.ms, "showers": found.examples}
+
+
+def judged(data: Any, primaries: int) -> NDArray[np.int64]:
+    """The rows of the first test primaries."""
+    rows = data.rows("test")
+    return rows[np.isin(data.primary_id[rows], np.unique(data.primary_id[rows])[:primaries])]
 
 
 def apart(row: Row, budget: Budget, seed: int) -> dict[str, Any]:
@@ -172,13 +177,6 @@ def gather(row: Row, files: Sequence[Path]) -> dict[str, Any]:
     if not found:
         return {}
     each = list(found.values())
-    metrics = {}
-    for name, first in each[0]["metrics"].items():
-        values = [one["metrics"][name]["value"] for one in each]
-        # seeds differ by training; one seed alone has the error of its primaries
-        error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else first["error"]
-        floor = {k: first[k] for k in ("floor", "floor_error", "unit")}
-        metrics[name] = {"value": mean(values), "error": error, **floor}
     return {
         "title": row.title,
         "model": row.model,
@@ -186,11 +184,22 @@ def gather(row: Row, files: Sequence[Path]) -> dict[str, Any]:
         "published": row.published,
         "seeds": sorted(found),
         "commits": sorted({one["commit"] for one in each}),
-        "metrics": metrics,
+        "metrics": averaged([one["metrics"] for one in each]),
         **{name: mean(one[name] for one in each) for name in ("train_seconds", "ms_per_shower", "parameters")},
         "showers": each[0]["showers"],
         "epochs": each[0]["epochs"],
     }
+
+
+def averaged(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Metrics of several seeds as their mean with its standard deviation; one alone has the error of its primaries."""
+    found = {}
+    for name, first in each[0].items():
+        values = [one[name]["value"] for one in each]
+        error = stdev(values) / len(values) ** 0.5 if len(values) > 1 else first["error"]
+        floor = {k: first[k] for k in ("floor", "floor_error", "unit")}
+        found[name] = {"value": mean(values), "error": error, **floor}
+    return found
 
 
 # --------------------------------------------------------------------------------------------------------- provenance

@@ -50,6 +50,9 @@ class Benchmark(BaseModel):
     versions: dict[str, str] = {}
     house: bool = False
     """Comes with Showerscope."""
+    again: dict[str, MetricValue] = {}
+    """What an independent simulation of the judged primaries reads, where the set can be simulated again: the floor of
+    metrics that have no other."""
     missing: list[str] = []
     """Titles of rows that did not end well."""
     rows: list[BenchmarkRow]

@@ -112,6 +112,16 @@ def test_published_rows_meet_ours_by_name_and_models_of_others_stand_alone():
     assert all(ours is None for _, ours in ranking.pairs(fewer, rows))
 
 
+def test_a_metric_without_a_floor_takes_that_of_a_simulation_made_again():
+    delta = MetricValue(value=0.31, error=0.002, unit="")
+    assert ranking.floor(QUICK, "dispersion") is None
+    again = QUICK.model_copy(update={"again": {"dispersion": delta, "mae": value(99, 1)}})
+    assert ranking.floor(again, "dispersion") == delta
+    own = ranking.floor(QUICK, "mae")
+    assert own is not None
+    assert ranking.floor(again, "mae") == own, "replicas that are there come first"
+
+
 def test_published_multiples_are_of_their_own_floor():
     rows = ranking.published(QUICK, BOOK)
     assert ranking.their_multiple(rows[0], "mae", rows) == pytest.approx(23.13 / 6.59)

@@ -32,6 +32,16 @@ def test_every_row_sees_the_same_number_of_showers_whoever_of_its_networks_sees_
     assert rows.passes(table1.table()[0].settings("showers"), 500, 82_000) == 1
 
 
+@pytest.mark.slow
+def test_a_simulation_that_is_made_again_reads_the_floor(home):
+    """The row of original data: nothing that is honest reads better, and δ of three replicas has a floor far from 0."""
+    found = table1.again(rows.Budget("zdc_fast", 500, 40), 2)
+    for name in ("mae", "wasserstein"):
+        assert found[name]["value"] == pytest.approx(found[name]["floor"], rel=0.5)
+    assert found["spread"]["value"] == pytest.approx(1, abs=0.4)
+    assert 0.15 < found["dispersion"]["value"] < 0.5
+
+
 def test_an_unknown_row_is_refused(home):
     with pytest.raises(WrongInput, match=r"cond\. VAE"):
         table1.run(rows=["nope"])
