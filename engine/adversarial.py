@@ -16,7 +16,11 @@ from engine.spaces import Space
 class AdversarialConfig(Config):
     """Settings of every generator and critic."""
 
-    presets = merged(Config.presets, images={"latent": 64, "learning_rate": 5e-4}, points={"latent": 16})
+    presets = merged(
+        Config.presets,
+        images={"latent": 64, "learning_rate": 5e-4},
+        points={"latent": 16, "hidden": 128, "learning_rate": 1e-3},
+    )
 
     moments: bool = option(
         False,

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from engine import losses, nets
-from engine.config import PAPER, PICTURES, SHOWERS, Config, option
+from engine.config import PAPER, PICTURES, SHOWERS, Config, merged, option
 from engine.decoders import PointDecoder
 from engine.models.base import Batch, Model, Phase
 from engine.spaces import Space
@@ -50,7 +50,8 @@ class AutoencoderConfig(Config):
         kinds=SHOWERS,
     )
     energy_score_weight: float = option(
-        0.0, "Weight of the energy score of generated against simulated light, centre and widths, primary by primary.",
+        0.01, "Weight of the energy score of generated against simulated light, centre, widths and core, primary by "
+        "primary. It decides how good showers get, so models compare at equal weights only.",
         ge=0, le=1000,
         source="own; Gneiting and Raftery 2007", group="Losses", kinds=SHOWERS,
     )  # fmt: skip
@@ -144,6 +145,8 @@ class Autoencoder(Model):
 class RandomConfig(AutoencoderConfig):
     """An encoder that may be a random one."""
 
+    presets = merged(AutoencoderConfig.presets, images={"code_noise": 0.02}, points={"code_noise": 0.02})
+
     code_noise: float = option(
         0.5, "Share of noise in the variance of a code: what a code can hold of the shower is bounded, so the decoder "
         "has to trust the conditions; 0 is a deterministic encoder.", ge=0, lt=1,
@@ -153,6 +156,8 @@ class RandomConfig(AutoencoderConfig):
 
 class PriorConfig(RandomConfig):
     """An autoencoder whose codes are drawn towards a fixed prior."""
+
+    presets = merged(RandomConfig.presets, points={"weight": 3.0})
 
     weight: float = option(
         0.3, "Weight of the distance between codes and prior.", ge=0, le=1000, source="tuned on validation primaries",

@@ -149,9 +149,11 @@ class Moments(nn.Module):
 
 
 class LightSums(nn.Module):
-    """Linear facts (N, 12) of showers (N, H, W): photons of four quadrants on even, then on odd fibres, which every
+    """Linear facts (N, 16) of showers (N, H, W): photons of four quadrants on even, then on odd fibres, which every
     read-out convention's channels of ZN are sums of; then Σ n·x, Σ n·y, Σ n·x², Σ n·y² with x, y in fibres from the
-    middle. They follow from products of functions of x and of y alone (`axes`), so separable spots need no image."""
+    middle; then waves of four fibres' length, Σ n·cos(πx/2), Σ n·sin(πx/2), and the same in y, to which only the
+    narrow core of a shower adds up. They follow from products of functions of x and of y alone (`axes`), so separable
+    spots need no image."""
 
     axes: Tensor
     table: Tensor
@@ -165,14 +167,16 @@ class LightSums(nn.Module):
             i = torch.arange(n)
             kind = nn.functional.one_hot(2 * (2 * i >= n).long() + i % 2, 4).float()  # half of the face, and parity
             u = (i - (n - 1) / 2)[:, None]
-            columns.append(torch.cat([kind, kind * u, kind * u * u], dim=1))
+            waves = [kind * torch.cos(math.pi / 2 * u), kind * torch.sin(math.pi / 2 * u)]
+            columns.append(torch.cat([kind, kind * u, kind * u * u, *waves], dim=1))
         self.register_buffer("axes", torch.cat(columns), persistent=False)
-        kind, power = torch.arange(12) % 4, torch.arange(12) // 4
+        kind, power = torch.arange(20) % 4, torch.arange(20) // 4
         half, parity = kind // 2, kind % 2
-        pair_power = 3 * power[:, None] + power[None, :]
+        pair_power = 5 * power[:, None] + power[None, :]
         odd = (parity[:, None] + parity[None, :]) % 2
         part = 2 * half[:, None] + half[None, :] + 4 * odd
-        facts = [(pair_power == 0) & (part == k) for k in range(8)] + [pair_power == k for k in (3, 1, 6, 2)]
+        facts = [(pair_power == 0) & (part == k) for k in range(8)]
+        facts += [pair_power == k for k in (5, 1, 10, 2, 15, 20, 3, 4)]
         self.register_buffer("table", torch.stack(facts).float().flatten(1).T.contiguous(), persistent=False)
         self.register_buffer("signs", 1.0 - 2.0 * odd, persistent=False)
 

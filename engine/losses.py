@@ -95,7 +95,7 @@ def with_conditions(points: Tensor, conditions: Tensor, scale: float) -> Tensor:
 
 
 def sinkhorn_divergence(
-    x: Tensor, y: Tensor, blur: float = 0.05, scaling: float = 0.5, solver: Literal["own", "geomloss"] = "geomloss"
+    x: Tensor, y: Tensor, blur: float = 0.05, scaling: float = 0.5, solver: Literal["own", "geomloss"] = "own"
 ) -> Tensor:
     """Eqs. (3, 4): debiased entropic transport between two clouds of equal weights, cost ½‖x − y‖², ε = blur².
 
@@ -125,7 +125,7 @@ def sinkhorn_by_class(
     classes: Tensor,
     blur: float = 0.05,
     scaling: float = 0.5,
-    solver: Literal["own", "geomloss"] = "geomloss",
+    solver: Literal["own", "geomloss"] = "own",
 ) -> Tensor:
     """Σ_c n_c/N · S_ε(x_c, y_c) of clouds (N, d) whose rows are of the same `classes` (N,): what `sinkhorn_divergence`
     of clouds beside their classes is where classes lie so far apart that the plan carries nothing between them. Its
@@ -248,6 +248,19 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
         (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     # the tiny term keeps the root differentiable where a gradient vanishes
     return ((gradient.flatten(1).square().sum(1) + 1e-12).sqrt() - 1).square().mean()
+
+
+def real_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """½ E ‖∇f(x)‖² of a critic f at real points (N, ...), R₁: where generated points have come near the real ones a
+    critic should rest, and must not push on.
+
+    References: L. Mescheder, A. Geiger, S. Nowozin, Which Training Methods for GANs do actually Converge?,
+    https://arxiv.org/abs/1801.04406, Eq. (9).
+    """
+    real = real.detach().requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(critic(real).sum(), real, create_graph=True)
+    return 0.5 * gradient.flatten(1).square().sum(1).mean()
 
 
 def replica_spread(showers: Tensor, primary: Tensor) -> Tensor:

@@ -167,33 +167,34 @@ class Showers(Modality):
         return x.round()
 
     def energy_score(self, sums: Tensor, owners: Tensor, x: Tensor, owner: Tensor, rng: Generator) -> Tensor:
-        """Energy score of generated `LightSums` (G, 12) of primaries `owners` against those of simulated showers."""
-        bright, shape = self.observed(sums, rng)
-        seen_bright, seen_shape = self.observed(self.light(x), None)
-        # two scores: beside the light of bright showers nothing else would count
-        return losses.energy_score(bright, owners, seen_bright, owner) + losses.energy_score(
-            shape, owners, seen_shape, owner
-        )
+        """Energy score of generated `LightSums` (G, 16) of primaries `owners` against those of simulated showers."""
+        # a score each: beside the light of bright showers nothing else would count
+        pairs = zip(self.observed(sums, rng), self.observed(self.light(x), None), strict=True)
+        scores = [losses.energy_score(made, owners, seen, owner) for made, seen in pairs]
+        return torch.stack(scores).sum()
 
-    def observed(self, facts: Tensor, rng: Generator | None) -> tuple[Tensor, Tensor]:
+    def observed(self, facts: Tensor, rng: Generator | None) -> tuple[Tensor, Tensor, Tensor]:
         """What the energy score compares, of `LightSums`: light sums in per cent of the mean shower and their roots,
-        which tell a dim shower from an empty one; centre [fibres] and log widths.
+        which tell a dim shower from an empty one; centre [fibres] and log widths; waves over the root of all light,
+        which say where within a fibre the core is, and how bright. The centre alone would move with the wide light
+        around, and the core with it.
 
         With `rng`, expected light gets the noise that simulated light carries, as a normal approximation: the variance
         of a light sum is 1 + `photons_per_track` times its mean.
         """
-        sums, moments = facts[:, :8].clamp(min=0), facts[:, 8:]
+        sums, moments, waves = facts[:, :8].clamp(min=0), facts[:, 8:12], facts[:, 12:]
         total = sums.sum(1, keepdim=True) + 1
         centre = moments[:, :2] / total
         variance = (moments[:, 2:] / total - centre.square()).clamp(min=0) + 0.1
         if rng is not None:
-            noise = torch.randn((len(sums), 12), generator=rng, device=sums.device, dtype=sums.dtype)
+            noise = torch.randn((len(sums), 16), generator=rng, device=sums.device, dtype=sums.dtype)
             noise = noise * (1 + self.photons_per_track).sqrt()
             sums = (sums + (sums + 1e-3).sqrt() * noise[:, :8]).clamp(min=0)
             centre = centre + (variance / total).sqrt() * noise[:, 8:10]
-            variance = variance * torch.exp(noise[:, 10:] * (2 / total).sqrt())
+            variance = variance * torch.exp(noise[:, 10:12] * (2 / total).sqrt())
+            waves = waves + (total / 2).sqrt() * noise[:, 12:]
         bright = torch.cat([sums / self.light_scale, (sums + 0.1).sqrt()], dim=1)
-        return bright, torch.cat([centre, 2 * variance.log()], dim=1)
+        return bright, torch.cat([centre, 2 * variance.log()], dim=1), waves / total.sqrt()
 
     def readings(
         self, x: Tensor, made: tuple[Tensor, Tensor], rebuilt: Tensor | None, owner: Tensor, rng: Generator

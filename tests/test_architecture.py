@@ -26,10 +26,14 @@ ENGINE_LAYERS = [
         "work",
         "shelf",
         "benchmarks",
+        "judge",
     },
     {"train", "sets", "once", "imports", "validation"},
     {"models", "autoencoder", "adversarial", "flow", "datasets", "metrics", "geant4"},
-    {"nets", "losses", "lenet", "zdc", "showers"},
+    {"modality"},
+    {"config", "decoders", "features", "light"},
+    {"nets", "losses", "sinkhorn", "lenet", "showers"},
+    {"spaces", "zdc"},
     {"schema"},
 ]
 APP_LAYERS = [{"main"}, {"views"}, {"charts", "components", "state", "client"}]

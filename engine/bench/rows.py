@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from engine.job import write_text
+from engine.models import base as models
 from engine.runs import home
-from engine.schema import WrongInput
+from engine.schema import DataKind, WrongInput
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +65,7 @@ def judge(row: Row, budget: Budget, seed: int) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     data = sets.load(budget.data, home())
-    epochs = max(1, round(budget.showers / len(data.rows("train"))))
+    epochs = passes(row, budget.showers, len(data.rows("train")), data.kind)
     training = Training(row.model, {**row.config, "epochs": epochs}, data, seed, choose_device())
     begin = time.perf_counter()
     for _ in training.run():
@@ -74,6 +75,13 @@ def judge(row: Row, budget: Budget, seed: int) -> dict[str, Any]:
     found = measure(model, data, budget.primaries, training.device, seed)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return {**found, "train_seconds": seconds, "epochs": epochs, "steps": training.step, "parameters": parameters}
+
+
+def passes(row: Row, showers: int, of: int, kind: DataKind = "showers") -> int:
+    """Epochs over `of` training showers in which a row sees `showers` of them, at least one. A critic that takes five
+    turns a step sees five batches, and would else have five times the data and the time of the other rows."""
+    config = models.configure(models.get(row.model), row.config, kind)
+    return max(1, round(showers / (of * getattr(config, "critic_steps", 1))))
 
 
 def measure(model: Any, data: Any, primaries: int, device: Any, seed: int) -> dict[str, Any]:

@@ -28,6 +28,11 @@ class DCGANConfig(GANConfig):
         "−log D(G(z)).",
         source="arXiv:1406.2661 §3", group="Losses",
     )  # fmt: skip
+    real_penalty: float = option(
+        1.0, "γ, weight of the penalty R₁ on the critic's gradient at simulated showers; at 0 generated light grows "
+        "seventy times too bright within an epoch.",
+        ge=0, le=1000, source="arXiv:1801.04406 Eq. (9); not in DCGAN", group="Losses",
+    )  # fmt: skip
     learning_rate: float = option(
         2e-4, "Adam's step size at the start, β₁ = 0.5.", gt=0, le=0.1, group="Training", source=f"{PAPER} §4"
     )

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from engine import losses, nets
 from engine.autoencoder import Autoencoder, AutoencoderConfig
-from engine.config import PAPER, SHOWERS, merged, option
+from engine.config import PAPER, merged, option
 from engine.models.base import Batch, Phase
 from engine.spaces import Space
 
@@ -67,11 +67,6 @@ class E2ESAEConfig(AutoencoderConfig):
     gamma: float = option(
         1e-6, "γ, weight of the L2 norm of the encoder's last layer.", ge=0, le=1000, source=f"{PAPER} Eq. (7)",
         group="Losses",
-    )  # fmt: skip
-    energy_score_weight: float = option(
-        0.01, "Weight of the energy score of generated against simulated light, centre and widths, primary by primary.",
-        ge=0, le=1000,
-        source="own; Gneiting and Raftery 2007", group="Losses", kinds=SHOWERS,
     )  # fmt: skip
 
 

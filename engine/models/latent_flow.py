@@ -27,6 +27,10 @@ class LatentFlowConfig(AutoencoderConfig):
         2e-3, "Adam's step size at the start of the flow's part.", gt=0, le=0.1,
         source="tuned on validation primaries", group="Training",
     )  # fmt: skip
+    energy_score_weight: float = option(
+        0.0, "Weight of the energy score of generated against simulated light, through every step of the flow.", ge=0,
+        le=1000, source="own; Gneiting and Raftery 2007", group="Losses",
+    )  # fmt: skip
     repeats: int = option(
         8, "Draws of noise and time for each code in a step; the encoder costs more than they do.", ge=1, le=1000,
         source="own", group="Training",

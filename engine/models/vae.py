@@ -14,11 +14,13 @@ from torch import Generator, Tensor
 
 from engine import losses
 from engine.autoencoder import Autoencoder, AutoencoderConfig
-from engine.config import option
+from engine.config import merged, option
 from engine.models.base import Batch, Phase
 
 
 class VAEConfig(AutoencoderConfig):
+    presets = merged(AutoencoderConfig.presets, points={"kl_weight": 0.01})
+
     kl_weight: float = option(
         5.0, "Weight of the Kullback–Leibler term; at 1 the loss is the evidence bound, over the number of fibres. "
         "Small weights leave in the code what the conditions say as well, so that generated replicas are too wide; "

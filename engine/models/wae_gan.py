@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from engine import losses, nets
 from engine.autoencoder import RandomAutoencoder, RandomConfig
-from engine.config import option
+from engine.config import merged, option
 from engine.models.base import Batch, Phase
 from engine.spaces import Space
 
@@ -21,6 +21,8 @@ PAPER = "arXiv:1711.01558"
 
 
 class WAEGANConfig(RandomConfig):
+    presets = merged(RandomConfig.presets, points={"weight": 0.3})
+
     weight: float = option(
         0.1, "λ, weight of the adversary.", ge=0, le=1000, source=f"{PAPER} Alg. 1; tuned on validation primaries",
         group="Losses",

@@ -11,13 +11,15 @@ from typing import ClassVar
 from torch import Generator, Tensor
 
 from engine.adversarial import Adversarial, AdversarialConfig
-from engine.config import option
+from engine.config import merged, option
 from engine.models.base import Phase
 
 PAPER = "arXiv:1701.07875"
 
 
 class WGANConfig(AdversarialConfig):
+    presets = merged(AdversarialConfig.presets, points={"learning_rate": 2e-3, "clip": 0.1})
+
     clip: float = option(
         0.01, "c, largest weight of the critic.", gt=0, le=10, source=f"{PAPER} Alg. 1", group="Losses"
     )

@@ -11,12 +11,14 @@ from torch import Generator, Tensor
 
 from engine import losses
 from engine.adversarial import Adversarial, AdversarialConfig
-from engine.config import option
+from engine.config import merged, option
 
 PAPER = "arXiv:1704.00028"
 
 
 class WGANGPConfig(AdversarialConfig):
+    presets = merged(AdversarialConfig.presets, points={"penalty": 1.0})
+
     penalty: float = option(
         10.0, "λ, weight of the penalty on the critic's gradient.", ge=0, le=1000, source=f"{PAPER} Alg. 1",
         group="Losses",

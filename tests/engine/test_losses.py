@@ -313,3 +313,11 @@ def test_a_flow_path_runs_straight_from_noise_to_data_at_its_velocity():
     time = torch.rand(5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     (here, velocity), (there, _) = (losses.flow_path(noise, data, time + step) for step in (0.0, 0.01))
     torch.testing.assert_close((there - here) / 0.01, velocity)
+
+
+def test_the_penalty_at_real_points_is_half_the_squared_slope():
+    """Of a linear critic everywhere ½‖a‖², and its gradient reaches the critic."""
+    slope = torch.tensor([3.0, 4.0], requires_grad=True)
+    value = losses.real_penalty(lambda x: x @ slope, torch.rand(5, 2, generator=torch.Generator().manual_seed(0)))
+    assert float(value.detach()) == pytest.approx(12.5)
+    torch.testing.assert_close(torch.autograd.grad(value, slope)[0], slope.detach())

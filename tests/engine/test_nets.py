@@ -91,7 +91,9 @@ def test_light_sums_add_up_tell_parity_and_quadrant_and_hold_the_moments(shape):
     x, y = (torch.arange(n) - (n - 1) / 2 for n in shape)
     torch.testing.assert_close(out[:, :8].sum(1), showers.sum((1, 2)))
     by_x, by_y = showers.sum(2), showers.sum(1)
-    torch.testing.assert_close(out[:, 8:], torch.stack([by_x @ x, by_y @ y, by_x @ x**2, by_y @ y**2], dim=1))
+    torch.testing.assert_close(out[:, 8:12], torch.stack([by_x @ x, by_y @ y, by_x @ x**2, by_y @ y**2], dim=1))
+    waves = [by @ wave(torch.pi / 2 * u) for by, u in ((by_x, x), (by_y, y)) for wave in (torch.cos, torch.sin)]
+    torch.testing.assert_close(out[:, 12:], torch.stack(waves, dim=1), rtol=1e-4, atol=1e-3)
     single = torch.zeros(1, *shape)
     single[0, shape[0] - 1, 0] = 5  # high x, low y, odd fibre
     torch.testing.assert_close(sums(single)[:, :8], torch.tensor([[0.0, 0, 0, 0, 0, 0, 5, 0]]))

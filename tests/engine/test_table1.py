@@ -25,6 +25,13 @@ def test_rows_of_the_paper_are_named_as_its_table_names_them():
             assert row.published.removeprefix("cond ").lower() in names, row
 
 
+def test_every_row_sees_the_same_number_of_showers_whoever_of_its_networks_sees_them():
+    passes = {row.model: rows.passes(row, 1_000_000, 82_000) for row in table1.table()}
+    assert passes["e2e_sae"] == passes["gan"] == 12
+    assert passes["wgan"] == passes["wgan_gp"] == 2  # five turns of the critic a step
+    assert rows.passes(table1.table()[0], 500, 82_000) == 1
+
+
 def test_an_unknown_row_is_refused(home):
     with pytest.raises(WrongInput, match=r"cond\. VAE"):
         table1.run(rows=["nope"])
