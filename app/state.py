@@ -58,8 +58,6 @@ MOST_KEPT = 24
 """Answers that a session holds for bad times; the oldest goes first."""
 WATCHED, PAGES, RUNS = "_watched", "_pages", "_runs"
 REPORT = "import_report"
-FILLED = "_filled"
-"""Settings that another page asked the Train page to open with."""
 
 CONVENTIONS = ("paper", "moe", "o2", "o2-debug")
 LATEST = "latest"
@@ -236,29 +234,6 @@ def write_link(particle: Particle) -> None:
             st.query_params[short] = f"{value:g}" if isinstance(value, float) else str(value)
         elif short in st.query_params:
             del st.query_params[short]
-
-
-@dataclass(frozen=True)
-class Filled:
-    """What the Train page's form opens with instead of a model's defaults. why: whose settings these are."""
-
-    why: str
-    data: str
-    model: str
-    config: dict[str, float | int | bool | str]
-    seed: int = 0
-
-
-def fill(filled: Filled) -> None:
-    """Let the Train page open with these."""
-    st.session_state[FILLED] = filled
-    st.session_state[TRAIN_DATA], st.session_state[TRAIN_MODEL] = filled.data, filled.model
-
-
-def filled_for(model: str) -> Filled | None:
-    """Settings that wait for this model's form."""
-    found: Filled | None = st.session_state.get(FILLED)
-    return found if found and found.model == model else None
 
 
 def has_latent(run: RunInfo, book: Catalogue) -> bool:

@@ -217,7 +217,7 @@ def bench(args: argparse.Namespace) -> int:
     if args.name not in names:
         raise WrongInput(f"unknown benchmark {args.name!r}: there are {', '.join(names)}")
     run = importlib.import_module(f"engine.bench.{args.name}").run
-    given = {"data": args.data, "seeds": args.seeds, "showers": args.showers}
+    given = {"data": args.data, "seeds": args.seeds, "showers": args.showers, "fresh": args.fresh or None}
     given["rows"] = [row.strip() for row in args.rows.split(",")] if args.rows else None
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
@@ -353,6 +353,7 @@ def parser() -> Parser:
     made.add_argument("--data", help="data set to train on (table1, mnist)")
     made.add_argument("--seeds", type=int, help="trainings of each row (table1, mnist)")
     made.add_argument("--rows", help="rows or models to take instead of all, comma between (table1, mnist)")
+    made.add_argument("--fresh", action="store_true", help="train again what was trained before (table1, mnist)")
     made.add_argument("--showers", type=int, help="training showers that each row sees (table1, mnist)")
     made.add_argument(
         "--json", nargs="?", const=True, metavar="FILE", help="one JSON object on stdout, or into FILE too"

@@ -28,6 +28,11 @@ def at(row: BenchmarkRow, column: Column, axis: Axis) -> tuple[float, float] | N
     return value.value, value.error
 
 
+def thing(record: Benchmark) -> str:
+    """What a model of this record draws."""
+    return "shower" if record.convention else "picture"
+
+
 def words(row: BenchmarkRow, columns: Sequence[Column]) -> str:
     """A row as a tooltip says it."""
     values = [f"{c.short} {both(row.metrics.get(c.name))} {c.unit}".rstrip() for c in columns]
@@ -67,4 +72,4 @@ def speed(record: Benchmark, columns: Sequence[Column]) -> Plane | None:
         if here and row.ms_per_shower:
             told, sound = words(row, columns), not fault(row)
             points.append(Point(row.title, family(row.model), row.ms_per_shower, here[0], 0, here[1], told, sound))
-    return (points, Axis("ms each, one core"), y) if points else None
+    return (points, Axis(f"ms per {thing(record)}"), y) if points else None

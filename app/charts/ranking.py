@@ -16,6 +16,8 @@ has the lowest MAE of all and a spread of 0."""
 CLEAR = 2.0
 """A floor is a measure where it is so many of its errors above 0."""
 FLOOR = "simulation against simulation"
+FLOOR_OF_DATA = "data against data"
+"""Of records that no simulation stands behind."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,16 @@ def _beats(one: MetricValue | None, other: MetricValue | None, direction: str) -
 
 # -------------------------------------------------------------------------------------------------------------- floors
 def floor(record: Benchmark, name: str) -> MetricValue | None:
-    """Simulation against simulation; the same for all rows, which are judged on the same primaries."""
+    """Simulation against simulation; the same for all rows, which are judged alike."""
     for row in record.rows:
         found = row.metrics.get(name)
         if found is not None and found.floor is not None:
             return MetricValue(value=found.floor, error=found.floor_error or 0.0, unit=found.unit)
     return None
+
+
+def floor_title(record: Benchmark) -> str:
+    return FLOOR if record.convention else FLOOR_OF_DATA
 
 
 def measures(record: Benchmark, column: Column) -> bool:
@@ -149,12 +155,12 @@ def family(model: str) -> str:
     if "flow" in name or "ddpm" in name or "diffusion" in name:
         return "flow"
     if "e2e_sae" in name:
-        return "e2e Sinkhorn autoencoder"
+        return "e2e SAE"
     if "wae" in name or "sae" in name:
-        return "Wasserstein autoencoder"
+        return "WAE, SAE"
     if "gan" in name:
         return "GAN"
-    return "variational autoencoder" if "vae" in name else "other"
+    return "VAE" if "vae" in name else "other"
 
 
 def pareto(x: Sequence[float], y: Sequence[float]) -> list[int]:

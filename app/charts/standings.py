@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 
 from app.charts.ranking import (
-    FLOOR,
+    SPREAD,
     Column,
     best,
     fault,
     floor,
+    floor_title,
     measures,
     multiple,
     pairs,
@@ -35,6 +36,11 @@ def both(value: MetricValue | None) -> str:
     return f"{value.value:,.{digits}f} ± {value.error:,.{digits}f}"
 
 
+def pixels(texts: Sequence[str], head: str) -> int:
+    """How wide a column must be for these."""
+    return 20 + round(7.0 * max(len(text) for text in (*texts, head)))
+
+
 def floor_row(record: Benchmark, columns: Sequence[Column]) -> BenchmarkRow:
     """Simulation against simulation as a row."""
     found = {c.name: floor(record, c.name) for c in columns}
@@ -43,7 +49,7 @@ def floor_row(record: Benchmark, columns: Sequence[Column]) -> BenchmarkRow:
         for name, v in found.items()
         if v is not None
     }
-    return BenchmarkRow(title=FLOOR, model="", metrics=metrics)
+    return BenchmarkRow(title=floor_title(record), model="", metrics=metrics)
 
 
 def numbers(record: Benchmark, columns: Sequence[Column]) -> pd.DataFrame:
@@ -82,13 +88,17 @@ def shown(record: Benchmark, columns: Sequence[Column], dark: bool) -> Any:
     """The table as a pandas Styler: cells hold numbers, so that they sort, and show them with their errors."""
     full, rows = numbers(record, columns), [floor_row(record, columns), *record.rows]
     stars = {name: [False, *found] for name, found in marks(record, columns).items()}
-    keep = ["row", "remark"]
+    keep = ["row"] + ["remark"] * any(SPREAD in r.metrics for r in rows)
     for column in columns:
         keep += [column.head] + [f"{column.short} × floor"] * measures(record, column)
-    table = full[[*keep, TIME, EACH, WEIGHTS]].copy()
-    table["remark"] = table["remark"].map(REMARKS)
-    style = table.style.format(precision=2, na_rep="–")
-    style = style.format("{:,.0f}", subset=[TIME, WEIGHTS], na_rep="–").format("{:.3g}", subset=[EACH], na_rep="–")
+    costs = [name for name in (TIME, EACH, WEIGHTS) if len(full[name].dropna())]
+    table = full[[*keep, *costs]].copy()
+    if "remark" in table:
+        table["remark"] = [REMARKS[fault(row)] for row in rows]
+    style = table.style
+    style.format(precision=2, na_rep="–")
+    for name in costs:
+        style.format("{:.3g}" if name == EACH else "{:,.0f}", subset=[name], na_rep="–")
     colours: dict[str, list[str]] = {}
     for column in columns:
         texts = [
@@ -96,11 +106,13 @@ def shown(record: Benchmark, columns: Sequence[Column], dark: bool) -> Any:
             for r, star in zip(rows, stars[column.name], strict=True)
         ]
         for k, text in enumerate(texts):
-            style = style.format(lambda _, text=text: text, subset=(k, [column.head]))
+            style.format(lambda _, text=text: text, subset=(k, [column.head]))
         colours[column.head] = ["background-color: rgba(0, 158, 115, 0.22)" * s for s in stars[column.name]]
     faded, tinted = ("#98A1AC", "#1C2128") if dark else ("#6B7280", "#F1F2F3")
 
     def paint(series: pd.Series) -> list[str]:
+        if series.name == "row":  # pinned, hence pale already
+            return [f"background-color: {tinted}"] + [""] * (len(rows) - 1)
         css = colours.get(str(series.name), [""] * len(series))
         plain = [f"background-color: {tinted}"] + [f"color: {faded}" if fault(r) else "" for r in rows[1:]]
         return [a or b for a, b in zip(css, plain, strict=True)]
@@ -117,13 +129,13 @@ def beside(record: Benchmark, columns: Sequence[Column], rows: Sequence[Publishe
     frame = pd.DataFrame({"published": [theirs.model for theirs, _ in found]})
     printed = [c for c in columns if any(c.name in theirs.figures() for theirs, _ in found)]
     for c in printed:
-        frame[f"{c.head}, theirs"] = [_figure(theirs, c.name) for theirs, _ in found]
+        frame[f"{c.short} theirs"] = [_figure(theirs, c.name) for theirs, _ in found]
         if any(their_multiple(theirs, c.name, rows) for theirs, _ in found):
             frame[f"{c.short} × their floor"] = [their_multiple(theirs, c.name, rows) for theirs, _ in found]
     frame["ours"] = ["–" if ours is None else ours.title for _, ours in found]
     for c in printed:
         values = [None if ours is None else ours.metrics.get(c.name) for _, ours in found]
-        frame[f"{c.head}, ours"] = [both(v) for v in values]
+        frame[f"{c.short} ours"] = [both(v) for v in values]
         if measures(record, c):
             frame[f"{c.short} × our floor"] = [(multiple(v) or (None,))[0] for v in values]
     frame["remark"] = [REMARKS[fault(ours)] if ours else "" for _, ours in found]

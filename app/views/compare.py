@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from app import state
@@ -42,10 +44,12 @@ def show() -> None:
     if theirs:
         published(record, columns, theirs)
     charts(record, columns, theirs, dark)
-    times, details = st.columns(2, gap="medium")
-    with times:
-        training_times(record, dark)
-    with details:
+    timed = any(row.train_seconds is not None for row in record.rows)
+    places = st.columns(2, gap="medium") if timed else [st.container()]
+    if timed:
+        with places[0]:
+            training_times(record, dark)
+    with places[-1]:
         recipe.show(record, book.value)
 
 
@@ -126,50 +130,56 @@ def downloads(record: Benchmark, columns: list[Column]) -> None:
             mime="application/json", key="save_compare_json", on_click="ignore", width="stretch",
         )  # fmt: skip
         st.segmented_control("Charts", FORMATS, default=FORMATS[0], key=FORMAT, required=True)
-        st.caption("Each chart has a button at its upper right that saves it so.")
+        st.caption("The bar above each chart, shown on hover and by Tab, saves it so.")
 
 
 # -------------------------------------------------------------------------------------------------------------- tables
 def table(record: Benchmark, columns: list[Column], dark: bool) -> None:
     """Every row with its errors; the heads sort."""
     st.dataframe(
-        standings.shown(record, columns, dark), hide_index=True, key="compare_table",
+        standings.shown(record, columns, dark), hide_index=True, key="compare_table", placeholder="–",
         height=ROW_HEIGHT * (len(record.rows) + 2) + 2, row_height=ROW_HEIGHT, column_config=heads(record, columns),
         alt=f"{len(record.rows)} rows of {record.title} with {', '.join(c.title for c in columns)}, training time, "
         "milliseconds each and parameters; first the floor",
     )  # fmt: skip
-    spread = any(ranking.SPREAD in row.metrics for row in record.rows)
     low, high = ranking.SOUND
-    several = "of seeds" if len(record.seeds) > 1 else "of the test sample"
-    parts = [
-        f"± standard error {several}",
-        "× floor: over the same metric of one simulation against another, same particles, same size",
-        f"{standings.STAR} beaten by no other row beyond √(e₁² + e₂²), where any row is beaten",
+    parts = {
+        "Click a head to sort": True,
+        "± standard error of the mean over seeds": len(record.seeds) > 1,
+        "± standard error of the test sample": len(record.seeds) <= 1,
+        f"× floor: over the same metric of {ranking.floor_title(record)}, judged alike": any(
+            ranking.measures(record, c) for c in columns
+        ),
+        f"{standings.STAR} beaten by no other row beyond √(e₁² + e₂²), in columns where any row is beaten": any(
+            any(found) for found in standings.marks(record, columns).values()
+        ),
         f"▼ ▲ spread of replicas outside {low}–{high}: never best, since an answer that hardly varies has the lowest "
-        "MAE of all" if spread else "",
-        "times on one core of the machine that ran it",
-    ]  # fmt: skip
-    st.caption(". ".join(part for part in parts if part) + ". Click a head to sort.")
+        "MAE of all": any(ranking.fault(row) for row in record.rows),
+        "Times are those of the machine that ran it": any(row.train_seconds for row in record.rows),
+    }
+    caption(parts)
 
 
-def heads(record: Benchmark, columns: list[Column]) -> dict[str, object]:
+def heads(record: Benchmark, columns: list[Column]) -> dict[str, Any]:
     """Widths, and what each number means."""
-    found: dict[str, object] = {
-        "row": st.column_config.TextColumn("row", width=204, pinned=True),
+    found: dict[str, Any] = {
+        "row": st.column_config.TextColumn("row", width=226, pinned=True),
         "remark": st.column_config.TextColumn(
             "remark", width=84, help="Why a row cannot be best: its replicas vary too little, or too much."
         ),
-        standings.TIME: st.column_config.NumberColumn(width=84),
+        standings.TIME: st.column_config.NumberColumn(width=82),
         standings.EACH: st.column_config.NumberColumn(width=66, help="Time of one generated shower or picture."),
         standings.WEIGHTS: st.column_config.NumberColumn(width=84),
     }
     reads = {"lower": "lower is better", "higher": "higher is better", "one": "1 is ideal", "": ""}
     for c in columns:
         tip = ", ".join(part for part in (plain(c.title), reads[c.direction]) if part)
-        found[c.head] = st.column_config.NumberColumn(width=112, help=tip)
+        texts = [f"{standings.STAR}{standings.both(row.metrics.get(c.name))}" for row in record.rows]
+        found[c.head] = st.column_config.NumberColumn(width=standings.pixels(texts, c.head), help=tip)
         found[f"{c.short} × floor"] = st.column_config.NumberColumn(
-            width=92, help=f"{plain(c.title)} over simulation against simulation; 1 is as good as another simulation."
-        )
+            "× floor", width=68,
+            help=f"{plain(c.title)} over that of {ranking.floor_title(record)}; 1 cannot be told from it.",
+        )  # fmt: skip
     return found
 
 
@@ -177,49 +187,63 @@ def published(record: Benchmark, columns: list[Column], rows: list[PublishedRow]
     """The paper's table beside ours."""
     st.markdown("#### Published, beside ours")
     frame = standings.beside(record, columns, rows)
-    ratios = {
-        name: st.column_config.NumberColumn(format="%.2f") for name in frame.columns if name.endswith(" floor")
-    }  # fmt: skip
+    found: dict[str, Any] = {}
+    for name in frame.columns:
+        if name.endswith(" floor"):
+            found[name] = st.column_config.NumberColumn("× floor", format="%.2f", width=68)
+        else:
+            found[name] = st.column_config.TextColumn(width=standings.pixels(list(frame[name]), name))
     st.dataframe(
         frame, hide_index=True, key="compare_published", height=ROW_HEIGHT * (len(frame) + 1) + 2,
-        row_height=ROW_HEIGHT, placeholder="–",
-        column_config={"published": st.column_config.TextColumn(pinned=True), **ratios},
+        row_height=ROW_HEIGHT, placeholder="–", column_config=found,
         alt="Published rows, each beside the row of ours that repeats it, with multiples of each table's own floor",
     )  # fmt: skip
     sources = "; ".join(plain(s) for s in dict.fromkeys(row.source for row in rows))
-    st.caption(
-        f"**Other subsets, not ranked against ours.** {sources}. σ: over particles, as printed there, not an error of "
-        "the mean. Multiples are of each table's own original data."
+    units = ", ".join(f"{c.short} in {c.unit}" for c in columns if c.unit and f"{c.short} theirs" in frame)
+    caption(
+        {
+            f"**Other subsets, not ranked against ours.** {sources}": True,
+            units: bool(units),
+            "σ: over particles, as printed there, not an error of the mean": any(row.mae_std for row in rows),
+            "× floor: over each table's own original data": any(name.endswith(" floor") for name in frame),
+        }
     )
+
+
+def caption(parts: dict[str, bool]) -> None:
+    """What of these words applies."""
+    st.caption(". ".join(words for words, so in parts.items() if so) + ".")
 
 
 # -------------------------------------------------------------------------------------------------------------- charts
 def charts(record: Benchmark, columns: list[Column], rows: list[PublishedRow], dark: bool) -> None:
     """Metric against metric, and quality against speed."""
-    left, right = st.columns([1.15, 1], gap="medium")
     quality, speed = planes.quality(record, columns, rows), planes.speed(record, columns)
+    places = iter(st.columns([1.15, 1], gap="medium") if quality and speed else [st.container()])
     if quality:
         first, second = columns[:2]
-        with left:
+        points, x, y = quality
+        with next(places):
             st.markdown(f"#### {plain(second.short)} against {plain(first.short)}")
-            alt = f"{second.title} against {first.title} of {len(quality[0])} rows, with errors"
+            alt = f"{second.title} against {first.title} of {len(points)} rows, with errors"
             chart(benchmark.plane(*quality, dark), "compare_quality", HEIGHT, alt)
-            st.caption(
-                "Bars: standard errors of a row; the star at (1, 1): the floor with its own. Open: published, in "
-                "multiples of their floor, other subsets. Pale: collapsed or too wide."
-            )
+            parts = {
+                "Bars: standard errors of a row": True,
+                "Star: the floor, with its own": x.floors and y.floors,
+                "Open: published, in multiples of their floor, other subsets": any(p.open_ for p in points),
+                "Pale: collapsed or too wide": not all(p.sound for p in points),
+            }
+            caption(parts)
     if speed:
-        with right:
+        with next(places):
             st.markdown("#### Quality against speed")
             alt = f"{columns[0].title} against milliseconds each of {len(speed[0])} rows, with their Pareto line"
             chart(benchmark.plane(*speed, dark, front=True), "compare_speed", HEIGHT, alt)
-            st.caption("Dotted: rows that no sound row betters in both. Lower left is better.")
+            st.caption("Dotted: what sound rows better in both. Lower left is better.")
 
 
 def training_times(record: Benchmark, dark: bool) -> None:
     timed = [row for row in record.rows if row.train_seconds is not None]
-    if not timed:
-        return
     seconds = [row.train_seconds or 0.0 for row in timed]
     st.markdown("#### Training time")
     spec = benchmark.times([r.title for r in timed], [ranking.family(r.model) for r in timed], seconds, dark)

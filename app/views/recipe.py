@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app import state
+from app.components import again
 from app.components.words import clock, plain
 from engine.schema import Benchmark, BenchmarkRow, Catalogue, EngineError, ModelInfo
 
@@ -24,8 +25,7 @@ def show(record: Benchmark, book: Catalogue) -> None:
     facts(record, row, model)
     settings(row, model)
     st.code(command_of(record, row), language=None, wrap_lines=True)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        open_in_train(record, row, model)
+    open_in_train(record, row, model)
 
 
 def facts(record: Benchmark, row: BenchmarkRow, model: ModelInfo | None) -> None:
@@ -58,7 +58,8 @@ def settings(row: BenchmarkRow, model: ModelInfo | None) -> None:
     if not len(frame):
         st.caption("The model's defaults throughout.")
         return
-    with st.expander(f"{len(frame)} settings differ from the model's defaults", expanded=len(frame) <= 4):
+    many = "settings differ" if len(frame) > 1 else "setting differs"
+    with st.expander(f"{len(frame)} {many} from the model's defaults", expanded=len(frame) <= 4):
         st.dataframe(
             frame, hide_index=True, key="compare_settings", alt=f"Settings of {row.title} that differ from defaults",
             height=min(340, 35 * (len(frame) + 1) + 2),
@@ -68,26 +69,22 @@ def settings(row: BenchmarkRow, model: ModelInfo | None) -> None:
 def command_of(record: Benchmark, row: BenchmarkRow) -> str:
     """The command that trains this row again, its first seed."""
     words = ["showerscope", "train", "--data", record.data or "zdc_geant4", "--model", row.model]
-    config = dict(row.config) | ({"epochs": row.epochs} if row.epochs is not None else {})
-    for name, value in config.items():
+    found = again.of(record, row)
+    for name, value in found.config.items():
         words += ["--set", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
-    return shlex.join([*words, "--seed", str(row.seeds[0] if row.seeds else 0)])
+    return shlex.join([*words, "--seed", str(found.seed)])
 
 
 def open_in_train(record: Benchmark, row: BenchmarkRow, model: ModelInfo | None) -> None:
-    """A button that opens the Train page's form with this row's settings."""
+    """A link to the Train page whose form opens with this row's settings."""
     try:
         data = state.dataset_named(record.data, state.keep("datasets", state.datasets).value)
     except EngineError:
         data = None
-    able = model is not None and data is not None
-    config = dict(row.config) | ({"epochs": row.epochs} if row.epochs is not None else {})
-    filled = state.Filled(row.title, record.data, row.model, config, row.seeds[0] if row.seeds else 0)
-    pressed = st.button(
-        "Open in Train", icon=":material/model_training:", key="open_train", disabled=not able,
-        on_click=state.fill, args=(filled,),
-    )  # fmt: skip
-    if not able:
-        st.caption("This engine has no such model." if model is None else "This engine has no such data set.")
-    if pressed and (train := st.session_state.get(state.PAGES, {}).get("train")):
-        st.switch_page(train)
+    if model is None or data is None:
+        st.caption(f"This engine has no such {'model' if model is None else 'data set'}: it cannot be trained here.")
+    elif train := st.session_state.get(state.PAGES, {}).get("train"):
+        st.page_link(
+            train, label="Open in Train with these settings", icon=":material/model_training:",
+            query_params=again.link(record, row),
+        )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import state
-from app.components import form, header, notices, tasks
+from app.components import again, form, header, notices, tasks
 from app.components.words import plain
 from app.views import progress
 from engine.schema import (
@@ -44,6 +44,7 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
     if not book.models or not sets:
         notices.empty("The engine offers no model or no data set to train on.")
         return
+    like = again.asked()
     known = {d.name: d for d in state.in_order(sets)}
     titles = {n: f"{state.title_of(d)} ({d.showers:,} showers)" for n, d in known.items()}
     if st.session_state.get(state.TRAIN_DATA) not in titles:
@@ -57,17 +58,16 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
     )
     if data is None or name is None:
         return
+    if filled := (like if like and like.model == name else None):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(f"Opened with the settings of **{plain(filled.why)}**.")
+            st.button("Back to defaults", key="unfill", type="tertiary", on_click=again.forget)
     if not known[data].ready:
         st.caption("A model can be trained on this set once it is simulated.")
         tasks.prepare(known[data])
         return
     model = models[name]
     st.caption(model.summary + (f" Paper: {model.paper}." if model.paper else ""))
-    filled = state.filled_for(name)
-    if filled:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption(f"Opened with the settings of **{plain(filled.why)}**.")
-            st.button("Back to defaults", key="unfill", type="tertiary", on_click=unfill)
     with st.form("start", border=False):
         config = form.show(model, filled=filled.config if filled else None)
         called, seed = st.columns([2, 1])
@@ -82,10 +82,6 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
             st.caption("This engine was started with `--no-train`: it shows and generates, but does not train.")
     if pressed:
         begin(TrainSpec(data=data, model=name, config=config, seed=int(chosen_seed), name=title or ""))
-
-
-def unfill() -> None:
-    st.session_state.pop(state.FILLED, None)
 
 
 def training_allowed() -> bool:

@@ -49,13 +49,14 @@ def run(
     seeds: int = 3,
     rows: Sequence[str] = (),
     showers: int | None = None,
+    fresh: bool = False,
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
 ) -> dict[str, Any]:
     """The table. rows: titles or models to take instead of all; showers: training digits that each row sees. Raises
     `WrongInput` for a row that there is not."""
     chosen = bench.chosen(table(), rows)
     budget = Budget(data, showers or (QUICK_SEEN if quick else SEEN), QUICK_DIGITS if quick else DIGITS)
-    made = bench.run("mnist", chosen, budget, 1 if quick else seeds, line, say)
+    made = bench.run("mnist", chosen, budget, 1 if quick else seeds, line, say, fresh)
     return {**made, "title": "Table 1, MNIST", "table": text(made["rows"])}
 
 

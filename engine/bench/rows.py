@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.config import Config
 from engine.job import write_text
 from engine.models import base as models
 from engine.runs import home
@@ -39,9 +40,13 @@ class Row:
     config: dict[str, Any] = field(default_factory=dict)
     published: str = ""
 
-    @property
-    def key(self) -> str:
-        told = json.dumps([self.model, self.config], sort_keys=True)
+    def settings(self, kind: DataKind) -> Config:
+        """All settings of the row for data of a kind."""
+        return models.configure(models.get(self.model), self.config, kind)
+
+    def key(self, kind: DataKind) -> str:
+        """Changes with any setting, defaults too."""
+        told = json.dumps([self.model, self.settings(kind).model_dump()], sort_keys=True)
         return f"{self.model}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
@@ -65,7 +70,7 @@ def judge(row: Row, budget: Budget, seed: int) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     data = sets.load(budget.data, home())
-    epochs = passes(row, budget.showers, len(data.rows("train")), data.kind)
+    epochs = passes(row.settings(data.kind), budget.showers, len(data.rows("train")))
     training = Training(row.model, {**row.config, "epochs": epochs}, data, seed, choose_device())
     begin = time.perf_counter()
     for _ in training.run():
@@ -74,13 +79,13 @@ def judge(row: Row, budget: Budget, seed: int) -> dict[str, Any]:
     model = training.model.eval()
     found = measure(model, data, budget.primaries, training.device, seed)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return {**found, "train_seconds": seconds, "epochs": epochs, "steps": training.step, "parameters": parameters}
+    did = {"train_seconds": seconds, "epochs": epochs, "steps": training.step, "parameters": parameters}
+    return {**found, **did, "commit": commit()}
 
 
-def passes(row: Row, showers: int, of: int, kind: DataKind = "showers") -> int:
+def passes(config: Config, showers: int, of: int) -> int:
     """Epochs over `of` training showers in which a row sees `showers` of them, at least one. A critic that takes five
     turns a step sees five batches, and would else have five times the data and the time of the other rows."""
-    config = models.configure(models.get(row.model), row.config, kind)
     return max(1, round(showers / (of * getattr(config, "critic_steps", 1))))
 
 
@@ -123,15 +128,19 @@ def run(
     seeds: int,
     line: Callable[[dict[str, Any]], str],
     say: Callable[[str], None],
+    fresh: bool = False,
 ) -> dict[str, Any]:
-    """Train what is not kept yet, on all cores, and put the rows together. line: what `say` tells of a training."""
+    """Train what is not kept yet, on all cores, and put the rows together. line: what `say` tells of a training. A row
+    that was trained with the same settings by an earlier commit is kept, and says so, unless a `fresh` one is asked
+    for."""
     from engine import sets
 
     whole = sets.load(budget.data, home())  # made first, where it is not there
     kept = home() / "bench" / f"{bench}-{stamp(budget, whole)}"
     kept.mkdir(parents=True, exist_ok=True)
     wanted = [(row, seed) for seed in range(seeds) for row in rows]
-    todo = [(row, seed) for row, seed in wanted if not (kept / f"{row.key}-{seed}.json").exists()]
+    file = {(row.title, seed): kept / f"{row.key(whole.kind)}-{seed}.json" for row, seed in wanted}
+    todo = [(row, seed) for row, seed in wanted if fresh or not file[row.title, seed].exists()]
     begin, workers = time.monotonic(), min(len(os.sched_getaffinity(0)), max(1, len(todo)))
     with ThreadPoolExecutor(workers) as pool:
         jobs = {pool.submit(apart, row, budget, seed): (row, seed) for row, seed in todo}
@@ -142,10 +151,10 @@ def run(
             except RuntimeError as error:  # one row that diverges must not end the others
                 say(f"{row.title}, seed {seed}: {error}")
                 continue
-            write_text(kept / f"{row.key}-{seed}.json", json.dumps(found))
+            write_text(file[row.title, seed], json.dumps(found))
             left = (time.monotonic() - begin) / done * (len(jobs) - done)
             say(f"{done}/{len(jobs)} {row.title}, seed {seed}: {line(found)}, {left / 60:.0f} min left")
-    made = [(row, gather(row, kept)) for row in rows]
+    made = [(row, gather(row, [file[row.title, seed] for seed in range(seeds)])) for row in rows]
     return {
         "bench": bench,
         "data": whole.label,
@@ -157,9 +166,9 @@ def run(
     }
 
 
-def gather(row: Row, kept: Path) -> dict[str, Any]:
+def gather(row: Row, files: Sequence[Path]) -> dict[str, Any]:
     """A row's seeds put together; empty where none is done."""
-    found = {int(p.stem.rpartition("-")[2]): json.loads(p.read_text()) for p in sorted(kept.glob(f"{row.key}-*.json"))}
+    found = {seed: json.loads(path.read_text()) for seed, path in enumerate(files) if path.exists()}
     if not found:
         return {}
     each = list(found.values())
@@ -176,6 +185,7 @@ def gather(row: Row, kept: Path) -> dict[str, Any]:
         "config": row.config,
         "published": row.published,
         "seeds": sorted(found),
+        "commits": sorted({one["commit"] for one in each}),
         "metrics": metrics,
         **{name: mean(one[name] for one in each) for name in ("train_seconds", "ms_per_shower", "parameters")},
         "showers": each[0]["showers"],
@@ -184,20 +194,9 @@ def gather(row: Row, kept: Path) -> dict[str, Any]:
 
 
 # --------------------------------------------------------------------------------------------------------- provenance
-TRAINING = (
-    "train", "nets", "features", "decoders", "light", "modality", "config", "losses", "sinkhorn", "autoencoder",
-    "adversarial", "flow",
-)  # fmt: skip
-"""Modules on which a trained row depends."""
-
-
 def stamp(budget: Budget, data: Any) -> str:
-    """Changes with the budget, the data and the code that trains."""
-    digest = hashlib.sha256(json.dumps([asdict(budget), identity(data)]).encode())
-    for path in sorted([*ROOT.glob("engine/models/*.py"), *ROOT.glob("engine/*.py")]):
-        if path.parent.name == "models" or path.stem in TRAINING:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    """Changes with the budget and the data; that of a row's settings stands in its file's name."""
+    return hashlib.sha256(json.dumps([asdict(budget), identity(data)]).encode()).hexdigest()[:12]
 
 
 def identity(data: Any) -> str:

@@ -12,7 +12,7 @@ from engine.schema import WrongInput
 def test_every_model_of_the_family_is_a_row_and_every_row_can_be_configured():
     table = table1.table()
     assert {row.model for row in table} == set(models.names())
-    assert len({row.key for row in table}) == len({row.title for row in table}) == len(table)
+    assert len({row.key("showers") for row in table}) == len({row.title for row in table}) == len(table)
     for row in table:
         models.configure(models.get(row.model), row.config)
 
@@ -26,10 +26,10 @@ def test_rows_of_the_paper_are_named_as_its_table_names_them():
 
 
 def test_every_row_sees_the_same_number_of_showers_whoever_of_its_networks_sees_them():
-    passes = {row.model: rows.passes(row, 1_000_000, 82_000) for row in table1.table()}
+    passes = {row.model: rows.passes(row.settings("showers"), 1_000_000, 82_000) for row in table1.table()}
     assert passes["e2e_sae"] == passes["gan"] == 12
     assert passes["wgan"] == passes["wgan_gp"] == 2  # five turns of the critic a step
-    assert rows.passes(table1.table()[0], 500, 82_000) == 1
+    assert rows.passes(table1.table()[0].settings("showers"), 500, 82_000) == 1
 
 
 def test_an_unknown_row_is_refused(home):
@@ -52,18 +52,31 @@ def test_a_row_is_trained_judged_kept_and_not_trained_again(home, monkeypatch):
     again = table1.run(**budget, say=said.append)
     assert again["rows"] == made["rows"]
     assert len(said) == 1, "nothing was trained again"
+    table1.run(**budget, say=said.append, fresh=True)
+    assert len(said) == 2, "trained again where that is asked for"
 
 
 def test_a_row_that_fails_is_told_and_ends_no_other(home, monkeypatch):
-    broken = rows.Row("broken", "vae", {"latent_dim": -1})
-    monkeypatch.setattr(table1, "table", lambda: [broken])
+    def apart(row, budget, seed):
+        if row.model == "vae":
+            raise RuntimeError("the loss became nan")
+        metric = {"value": 1.0, "error": 0.1, "floor": 1.0, "floor_error": 0.1, "unit": ""}
+        did = {"train_seconds": 1.0, "ms_per_shower": 1.0, "parameters": 1, "showers": 60, "epochs": 1, "commit": "c"}
+        names = ("mae", "wasserstein", "spread", "f_div", "dispersion")
+        return {"metrics": dict.fromkeys(names, metric), **did}
+
+    monkeypatch.setattr(rows, "apart", apart)
     said: list[str] = []
-    made = table1.run(quick=True, data="zdc_geant4", showers=500, say=said.append)
-    assert made["rows"] == []
-    assert made["missing"] == ["broken"]
-    assert len(said) == 1
-    assert said[0].startswith("broken, seed 0: ")
-    assert "latent_dim" in said[0]
+    made = table1.run(quick=True, data="zdc_geant4", rows=["cond. VAE", "cond. SWAE"], say=said.append)
+    assert [row["title"] for row in made["rows"]] == ["cond. SWAE"]
+    assert made["missing"] == ["cond. VAE"]
+    assert "cond. VAE, seed 0: the loss became nan" in said
+
+
+def test_what_went_wrong_in_a_row_s_process_is_told_in_its_last_line(home):
+    broken = rows.Row("broken", "vae", {"latent_dim": -1})
+    with pytest.raises(RuntimeError, match="latent_dim"):
+        rows.apart(broken, rows.Budget("zdc_geant4", 500, 20), 0)
 
 
 def test_seeds_are_averaged_with_the_error_of_their_mean(tmp_path):
@@ -71,8 +84,12 @@ def test_seeds_are_averaged_with_the_error_of_their_mean(tmp_path):
     for seed, value in enumerate((1.0, 2.0, 3.0)):
         metric = {"value": value, "error": 9.0, "floor": 1.5, "floor_error": 0.1, "unit": "photons"}
         found = {"metrics": {"mae": metric}, "train_seconds": 1.0, "ms_per_shower": 2.0, "parameters": 3}
-        (tmp_path / f"{row.key}-{seed}.json").write_text(json.dumps({**found, "showers": 60, "epochs": 1}))
-    made = rows.gather(row, tmp_path)["metrics"]["mae"]
+        more = {"showers": 60, "epochs": 1, "commit": f"c{seed % 2}"}
+        (tmp_path / f"{seed}.json").write_text(json.dumps({**found, **more}))
+    whole = rows.gather(row, [tmp_path / f"{seed}.json" for seed in range(4)])
+    assert whole["seeds"] == [0, 1, 2]
+    assert whole["commits"] == ["c0", "c1"]
+    made = whole["metrics"]["mae"]
     assert made["value"] == pytest.approx(2.0)
     assert made["error"] == pytest.approx(1 / 3**0.5)
     assert made["floor"] == 1.5
