@@ -22,10 +22,10 @@ from engine.spaces import Space
 class E2ESAEConfig(AutoencoderConfig):
     """Every term of the paper's Eqs. (1)–(8), and what showers taught beyond them (marked as own)."""
 
-    presets = merged(AutoencoderConfig.presets, images={
-        "beta": 0.0005, "condition_scale": 20.0, "blur": 0.1, "generator_norm": True, "batch": 250,
-        "learning_rate": 3e-3,
-    })  # fmt: skip
+    presets = merged(
+        AutoencoderConfig.presets,
+        images={"beta": 0.0001, "condition_scale": 20.0, "blur": 0.1, "generator_norm": True},
+    )
 
     conditional: bool = option(
         True, "Give the conditions to noise generator and transport cost.", source=f"{PAPER} §3.4"
