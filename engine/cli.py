@@ -72,10 +72,11 @@ def app(args: argparse.Namespace) -> int:
 def train(args: argparse.Namespace) -> int:
     from engine.models import base as models
 
-    config = settings(args.set, models.info(models.get(args.model)).fields)
-    values = {"data": args.data, "model": args.model, "config": config, "seed": args.seed, "name": args.name}
-    spec = _checked(TrainSpec, values)
     service = _service()
+    model = args.model or (service.status(args.start).model if args.start else TrainSpec().model)
+    config = settings(args.set, models.info(models.get(model)).fields)
+    values = {"data": args.data, "model": model, "config": config, "seed": args.seed, "name": args.name}
+    spec = _checked(TrainSpec, values | {"start": args.start})
     info = service.prepare(spec, inline=True)
     print(f"run {info.run_id}", file=sys.stderr)
     return _train_here(service, info.run_id, args.json)
@@ -314,7 +315,10 @@ def parser() -> Parser:
 
     made = command("train", train, "train a model in the foreground; the run is seen in the app")
     made.add_argument("--data", default="zdc_geant4")
-    made.add_argument("--model", default="e2e_sae")
+    made.add_argument("--model", help="e2e_sae where nothing is said")
+    made.add_argument(
+        "--from", dest="start", default="", metavar="RUN", help="start from the weights of a run or bundled:NAME"
+    )
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the model")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--name", default="", help="what the run is called")

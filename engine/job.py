@@ -1,7 +1,8 @@
 """A run's folder `jobs/RUN/`: what to do, where it stands, what is asked of it, and whether anybody trains it.
 
-`job.json`, `status.json`, `control`, `log.txt`, `state.safetensors` with the one before it, and `lock`, which a trainer
-holds while it lives: the system frees it however the process ends, so a killed one is known.
+`job.json`, `status.json`, `control`, `log.txt`, `state.safetensors` with the one before it, `start.safetensors` where
+it begins from another model, and `lock`, which a trainer holds while it lives: the system frees it however the process
+ends, so a killed one is known.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Job:
         self.log = folder / "log.txt"
         self.state = folder / "state.safetensors"
         self.previous = folder / "state.previous.safetensors"
+        self.start = folder / "start.safetensors"
 
     def read(self) -> dict[str, Any]:
         """What to do: `spec`, `threads`, `device`, `queued` (time), `inline` (by a command in the

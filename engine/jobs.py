@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.job import ACTIVE, Job, write_text
+from engine.job import ACTIVE, Job, write_bytes, write_text
 from engine.runs import Store, locked
 from engine.schema import EngineError, NotFound, RunInfo, TrainSpec, WrongInput
 
@@ -92,10 +92,21 @@ class Jobs:
         return math.inf if todo.get("inline") else todo["queued"]
 
     # ------------------------------------------------------------------------------------------------------ doing
-    def submit(self, info: RunInfo, spec: TrainSpec, threads: int, device: str, inline: bool = False) -> None:
-        """Put a run of the store into the queue, or prepare it for `run_here`."""
+    def submit(
+        self,
+        info: RunInfo,
+        spec: TrainSpec,
+        threads: int,
+        device: str,
+        inline: bool = False,
+        start: Path | None = None,
+    ) -> None:
+        """Put a run of the store into the queue, or prepare it for `run_here`. A copy of the weights of `start` is
+        kept, so that the model they are of may go."""
         job = Job(self.folder / info.run_id)
         job.folder.mkdir(parents=True)
+        if start is not None:
+            write_bytes(job.start, start.read_bytes())
         todo = {"spec": spec.model_dump(), "threads": threads, "device": device}
         todo |= {"queued": time.time(), "inline": inline}
         write_text(job.job, json.dumps(todo, indent=1))

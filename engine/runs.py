@@ -338,5 +338,6 @@ def read_bundled(path: Path) -> RunInfo:
 
 def command_of(spec: TrainSpec) -> str:
     """The command line that trains the same again."""
-    given = " ".join(f"--set {name}={value}" for name, value in spec.config.items())
-    return f"showerscope train --data {spec.data} --model {spec.model} {given} --seed {spec.seed}".replace("  ", " ")
+    given = "".join(f" --set {name}={value}" for name, value in spec.config.items())
+    start = f" --from {spec.start}" if spec.start else ""
+    return f"showerscope train --data {spec.data} --model {spec.model}{start}{given} --seed {spec.seed}"

@@ -9,7 +9,7 @@ import time
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from engine.schema import (
     Benchmark,
     Catalogue,
     Checkpoint,
+    DataKind,
     DatasetInfo,
     EvaluateRequest,
     FileFormat,
@@ -240,7 +241,12 @@ class Service:
         self._allow()
         kind = models.get(spec.model)
         data = self.shelf.data(spec.data)
+        command, start = command_of(spec), self._start(spec) if spec.start else None
+        if start is not None:
+            spec = spec.model_copy(update={"config": self._inherited(start, spec, data.kind)})
         config = models.configure(kind, spec.config, data.kind)
+        if start is not None:
+            models.adopt(kind(config, data.space), start)
         info = RunInfo(
             run_id="",
             name=spec.name or f"{spec.model} {spec.data} seed {spec.seed}",
@@ -250,11 +256,34 @@ class Service:
             seed=spec.seed,
             epochs=config.epochs,
             created=time.time(),
-            provenance={"command": command_of(spec), "version": version("showerscope"), "label": data.label},
+            provenance=({"start": spec.start} if spec.start else {})
+            | {"command": command, "version": version("showerscope"), "label": data.label},
         )
         info = info.model_copy(update={"run_id": self.store.create(info)})
-        self.jobs.submit(info, spec, self.host.threads, self.host.device, inline)
+        self.jobs.submit(info, spec, self.host.threads, self.host.device, inline, start)
         return info
+
+    def _start(self, spec: TrainSpec) -> Path:
+        """The weights that a training starts from."""
+        info = self.status(spec.start)
+        if info.bundled:
+            return self.bundle / f"{spec.start.removeprefix(BUNDLED)}.safetensors"
+        if not info.checkpoints:
+            raise NotFound(f"run {spec.start} has no checkpoint yet: wait for the first one")
+        return self.store.weights(spec.start)
+
+    @staticmethod
+    def _inherited(start: Path, spec: TrainSpec, kind: DataKind) -> dict[str, Any]:
+        """The settings of a training with those of its start's networks and losses, unless it names its own."""
+        from engine.config import form, settings
+        from engine.models import base as models
+
+        other, _ = models.load(start)
+        if other.name != spec.model:
+            raise WrongInput(f"{spec.start} is a {other.name}: a {spec.model} cannot start from its weights")
+        training = {field.name for field in form(type(other.config)) if field.group == "Training"}
+        kept = {name: value for name, value in settings(other.config, kind).items() if name not in training}
+        return kept | spec.config
 
     def _allow(self) -> None:
         if not self.training_allowed:

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,18 @@ class Log:
 
 
 class Training:
-    """A training in progress: model, optimisers, generator and position, all in `state()`."""
+    """A training in progress: model, optimisers, generator and position, all in `state()`. `start`: the file of a saved
+    model that it goes on from, with a fresh optimiser."""
 
-    def __init__(self, model_name: str, config: dict[str, Any], data: Dataset, seed: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        model_name: str,
+        config: dict[str, Any],
+        data: Dataset,
+        seed: int,
+        device: str = "cpu",
+        start: Path | None = None,
+    ) -> None:
         kind = models.get(model_name)
         self.config = models.configure(kind, config, data.kind)
         self.data, self.seed, self.device = data, seed, torch.device(device)
@@ -66,7 +76,10 @@ class Training:
         self.conditions = torch.from_numpy(data.conditions.astype(np.float32)).to(self.device)
         rows = torch.from_numpy(self.train_rows).to(self.device)
         self.model: Model = model.to(self.device)
-        self.model.fit(self.showers[rows].float(), self.conditions[rows])
+        if start is None:
+            self.model.fit(self.showers[rows].float(), self.conditions[rows])
+        else:  # what was learned holds in the units it was learned in
+            models.adopt(self.model, start)
         self.phases = self.model.phases()
         self.optimisers = [_optimiser(phase, self.config.learning_rate) for phase in self.phases]
         self.rng = Generator(self.device).manual_seed(seed)

@@ -63,7 +63,8 @@ class Work:
         torch.set_num_threads(todo["threads"])
         data = sets.load(spec.data, self.store.home)
         self.label = data.label
-        self.training = Training(spec.model, spec.config, data, spec.seed, todo["device"])
+        start = self.job.start if spec.start else None
+        self.training = Training(spec.model, spec.config, data, spec.seed, todo["device"], start)
         self.restore()
         self.recorder = Recorder(self.store, self.info.run_id, self.training.steps)
         self.update(

@@ -192,6 +192,19 @@ def save(model: Model, path: Path, **meta: str) -> None:
     write_atomic(path, save_tensors(tensors, metadata=header))
 
 
+def adopt(model: Model, path: Path) -> None:
+    """Take over the weights and scalers of a saved model. Raises `WrongInput` where its networks are others."""
+    other, meta = load(path)
+    whose = meta.get("run") or path.stem
+    if other.name != model.name or other.space != model.space:
+        raise WrongInput(f"{whose} is a {other.name} of {other.space.kind} {other.space.shape}: start from a like one")
+    try:
+        model.load_state_dict(other.state_dict())
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise WrongInput(f"the networks of {whose} are others ({reason}): leave their settings as they were") from error
+
+
 def load(path: Path, device: str | torch.device = "cpu") -> tuple[Model, dict[str, str]]:
     """A model in evaluation mode and its meta. Raises `WrongInput` for a missing, cut-off or foreign file."""
     try:

@@ -22,6 +22,9 @@ class TrainSpec(BaseModel):
     config: dict[str, float | int | bool | str] = {}
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     name: Annotated[str, Field(max_length=80)] = ""
+    start: str = ""
+    """A run, or `bundled:NAME`, whose last weights and scalers the training starts from; settings of its networks that
+    `config` does not name are that run's."""
 
 
 class Checkpoint(BaseModel):
