@@ -20,6 +20,8 @@ from engine.spaces import Space
 class AutoencoderConfig(Config):
     """What it means to reconstruct a shower well."""
 
+    presets = merged(Config.presets, images={"batch": 250, "learning_rate": 3e-3})
+
     moments: bool = option(
         True,
         "Show the encoder light sums, centre, widths and the core of a shower beside its convolutions.",

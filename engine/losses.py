@@ -125,7 +125,7 @@ def sinkhorn_by_class(
     classes: Tensor,
     blur: float = 0.05,
     scaling: float = 0.5,
-    solver: Literal["own", "geomloss"] = "geomloss",
+    solver: Literal["own", "geomloss"] = "own",
 ) -> Tensor:
     """Σ_c n_c/N · S_ε(x_c, y_c) of clouds (N, d) whose rows are of the same `classes` (N,): what `sinkhorn_divergence`
     of clouds beside their classes is where classes lie so far apart that the plan carries nothing between them. Its

@@ -10,12 +10,12 @@ import torch
 from torch import Generator, Tensor, nn
 
 
-def mlp(sizes: list[int]) -> nn.Sequential:
-    """Fully connected layers with ReLU between them."""
+def mlp(sizes: list[int], norm: bool = False) -> nn.Sequential:
+    """Fully connected layers with ReLU between them, and before each ReLU, where wanted, batch normalisation."""
     layers: list[nn.Module] = []
     for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+        layers += [nn.Linear(inputs, outputs), *([nn.BatchNorm1d(outputs)] if norm else []), nn.ReLU()]
+    return nn.Sequential(*layers[: -1 - norm])
 
 
 def normal(rows: Tensor, width: int, rng: Generator) -> Tensor:
@@ -35,12 +35,13 @@ def resting(module: nn.Module) -> Iterator[None]:
 
 
 class NoiseGenerator(nn.Module):
-    """Eq. (8)'s deterministic gen(noise, Q): three hidden fully connected layers with ReLU."""
+    """Eq. (8)'s deterministic gen(noise, Q): three hidden fully connected layers with ReLU, with batch normalisation if
+    wanted."""
 
-    def __init__(self, noise: int, condition_width: int, latent: int, hidden: int) -> None:
+    def __init__(self, noise: int, condition_width: int, latent: int, hidden: int, norm: bool = False) -> None:
         super().__init__()
         self.noise = noise
-        self.layers = mlp([noise + condition_width, hidden, hidden, hidden, latent])
+        self.layers = mlp([noise + condition_width, hidden, hidden, hidden, latent], norm)
         self.direct = nn.Linear(condition_width, latent, bias=False) if condition_width else None
 
     def forward(self, noise: Tensor, features: Tensor | None) -> Tensor:

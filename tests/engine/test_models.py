@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from torch import Generator
 
 import engine.models
-from engine import zdc
+from engine import losses, zdc
 from engine.config import kinds_of
 from engine.datasets import base as datasets
 from engine.models import base as models
@@ -665,3 +665,17 @@ def test_the_worked_example_is_a_model_like_any_other(sets, tmp_path, monkeypatc
                 assert run.model.eval().sample(b.conditions, rng()).shape == b.showers.shape
     finally:
         sys.modules.pop("engine.models.wae_moments", None)
+
+
+def test_digits_are_transported_class_by_class_where_their_classes_lie_far_apart(sets):
+    told = {"width": 4, "hidden": 16, "blur": 1.0}
+    near, far = (
+        Training("e2e_sae", {**told, "condition_scale": scale}, sets["images"], 0).model for scale in (3.0, 60.0)
+    )
+    codes, drawn = (torch.randn(60, 16, generator=Generator().manual_seed(seed)) for seed in (0, 1))
+    conditions = torch.arange(60.0)[:, None] % 10
+    assert not near.apart(codes, drawn)
+    assert far.apart(codes, drawn)
+    whole = far.joined(codes, conditions, 60.0), far.joined(drawn, conditions, 60.0)
+    expected = losses.sinkhorn_divergence(*whole, 1.0)
+    assert float(far.transport(codes, drawn, conditions)) == pytest.approx(float(expected), rel=0.05)

@@ -266,3 +266,14 @@ def test_the_clump_is_read_off_lit_fibres_with_dark_neighbours(size):
 def test_without_enough_sparse_light_it_counts_as_poisson():
     assert float(light.photons_per_track(torch.zeros(10, 44, 44))) == 0
     assert float(light.photons_per_track(torch.full((10, 44, 44), 7.0))) == 0
+
+
+def test_a_noise_generator_may_have_batch_normalisation_and_then_draws_alone_as_in_company():
+    made = nets.NoiseGenerator(4, 3, 2, 8, norm=True)
+    assert sum(isinstance(layer, torch.nn.BatchNorm1d) for layer in made.layers) == 3
+    assert isinstance(made.layers[-1], torch.nn.Linear)
+    rng = seed()
+    noise, features = torch.randn(6, 4, generator=rng), torch.randn(6, 3, generator=rng)
+    made(noise, features)
+    made.eval()
+    torch.testing.assert_close(made(noise[:1], features[:1]), made(noise, features)[:1])
