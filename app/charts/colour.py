@@ -6,6 +6,10 @@ import numpy as np
 
 DATA, GENERATED, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SEQUENCE = (DATA, GENERATED, GREEN, PURPLE, "#56B4E9", "#D55E00", "#999999", "#F0E442")
+CLASSES = (
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8E8E8E", "#B5A800", "#7B61C4", "#8C564B",
+)  # fmt: skip
+"""Of classes, ten and then again; each stands out on light and on dark."""
 CHANNELS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#C8CDD3")
 """Of the read-out masks."""
 DASHES = ("solid", "dashed", "dotted")

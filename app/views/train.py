@@ -45,7 +45,7 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
         notices.empty("The engine offers no model or no data set to train on.")
         return
     known = {d.name: d for d in state.in_order(sets)}
-    titles = {n: f"{state.title_of(d)} ({d.showers:,} showers)" for n, d in known.items()}
+    titles = {n: f"{state.title_of(d)} ({d.showers:,} {d.kind})" for n, d in known.items()}
     if st.session_state.get(state.TRAIN_DATA) not in titles:
         st.session_state.pop(state.TRAIN_DATA, None)
     models = {m.name: m for m in book.models}
@@ -58,7 +58,8 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
     if data is None or name is None:
         return
     if not known[data].ready:
-        st.caption("A model can be trained on this set once it is simulated.")
+        made = "simulated" if known[data].kind == "showers" else "fetched"
+        st.caption(f"A model can be trained on this set once it is {made}.")
         tasks.prepare(known[data])
         return
     model = models[name]
@@ -69,7 +70,7 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
             st.caption(f"Opened with the settings of **{plain(filled.why)}**.")
             st.button("Back to defaults", key="unfill", type="tertiary", on_click=unfill)
     with st.form("start", border=False):
-        config = form.show(model, filled=filled.config if filled else None)
+        config = form.show(model, filled=filled.config if filled else None, kind=known[data].kind)
         called, seed = st.columns([2, 1])
         title = called.text_input("Name of the run", key="train_name", max_chars=80, placeholder=name)
         seeded = filled.seed if filled else 0
