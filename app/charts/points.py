@@ -15,7 +15,7 @@ MOST_POINTS = 6000
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 30, 44
 """Pixels around the square."""
 AIR = 0.04
-SYMBOLS = ("circle", "diamond", "triangle", "rect")
+SYMBOLS = ("circle", "triangle", "rect", "diamond")
 
 
 class Cloud(NamedTuple):
@@ -135,12 +135,17 @@ def cloud_url(
 def edges_of(real: np.ndarray, bins: int = 24) -> np.ndarray:
     """Equal bins of a coordinate over the real points; what lies outside goes into the first and last bin."""
     low, high = (float(v) for v in np.quantile(real, [0.001, 0.999])) if len(real) else (-1.0, 1.0)
-    air = AIR * max(high - low, 1e-6)
-    return np.linspace(low - air, high + air, bins + 1)
+    digits = 1 - int(np.floor(np.log10(max(high - low, 1e-6))))  # so that the ends of the axis are short numbers
+    step = 10.0**-digits
+    first, last = round(float(np.floor(low / step)) * step, digits), round(float(np.ceil(high / step)) * step, digits)
+    return np.linspace(first, last if last > first else first + step, bins + 1)
 
 
 def nearest_distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Euclidean distance (n,) of each example (n, …) to the nearest of the others (m, …)."""
+    """Euclidean distance (n,) of each example (n, …) to the nearest of the others (m, …); none
+    where either is empty."""
+    if not len(one) or not len(other):
+        return np.zeros(0)
     a, b = (np.asarray(x, np.float32).reshape(len(x), -1) for x in (one, other))
     square = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
-    return np.sqrt(np.maximum(square.min(1, initial=np.inf), 0)) if len(b) else np.zeros(0)
+    return np.sqrt(np.maximum(square.min(1), 0))

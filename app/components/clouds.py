@@ -9,7 +9,7 @@ from app.charts import picture, points
 from app.charts.colour import GENERATED, data_blue, faint
 from engine.schema import Arrays
 
-SIDE, SMALL = 460, 196
+SIDE, SMALL, SELECTED = 460, 158, 262
 
 
 def chart(
@@ -44,5 +44,5 @@ def gallery(clouds: list[points.Cloud], everything: np.ndarray, caption: str, da
     """Points of a selection before all others, faint."""
     span = points.span_of([everything])
     behind = points.Cloud("", everything, faint(dark))
-    url = points.cloud_url([behind, *clouds], span, 330, dark, 2.2)
-    return picture.figure_html(url, caption, f"{sum(len(c.xy) for c in clouds)} selected points", 330)
+    url = points.cloud_url([behind, *clouds], span, SELECTED, dark, 2)
+    return picture.figure_html(url, caption, f"{sum(len(c.xy) for c in clouds)} selected points", SELECTED)

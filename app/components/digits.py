@@ -13,6 +13,7 @@ from engine.schema import Arrays
 COLUMNS, ROWS = 10, 8
 SHEET = 372
 STRIP = 600
+SINGLE = 112
 LIT = 127
 """Above this a pixel counts as lit."""
 
@@ -53,23 +54,23 @@ def moments(
     far, top = float(np.abs(residual).max()), float(max(sigma.max(), spread.max()))
     heads = [names[k] for k in groups] if len(pairs) > 1 and len(pairs) == len(groups) else []
     n, across = len(pairs), len(pairs)
-    width = SHEET if n > 1 else 150
+    width = SHEET if n > 1 else SINGLE
     figures = [
         grey.sheet_html(mean, across, "<b>Mean</b>, generated", "Mean of the generated images", width, heads),
         grey.sheet_html(other, across, "<b>Mean</b>, real", "Mean of the real images", width),
         grey.sheet_html(
-            residual, across, f"<b>Difference</b>, −{far:.0f} to +{far:.0f}", "Generated minus real mean", width,
+            residual, across, f"<b>Difference</b>, ±{far:.0f}", "Generated minus real mean", width,
             top=far, signed=True,
         ),
         grey.sheet_html(
-            sigma, across, f"<b>Spread σ</b>, generated, up to {top:.0f}", "Standard deviation, generated", width,
+            sigma, across, "<b>σ</b>, generated", "Standard deviation, generated", width,
             top=top,
         ),
-        grey.sheet_html(spread, across, "<b>Spread σ</b>, real", "Standard deviation, real", width, top=top),
+        grey.sheet_html(spread, across, f"<b>σ</b>, real, 0–{top:.0f}", "Standard deviation, real", width, top=top),
     ]  # fmt: skip
     if n > 1:
         return f'<div class="ss-figures ss-column" style="width:{SHEET}px">{"".join(figures)}</div>'
-    return f'<div class="ss-figures" style="width:{2 * width + 20}px">{"".join(figures)}</div>'
+    return f'<div class="ss-figures" style="width:{3 * width + 40}px">{"".join(figures)}</div>'
 
 
 def quantities(images: np.ndarray) -> dict[str, tuple[str, np.ndarray]]:

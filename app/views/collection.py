@@ -57,10 +57,12 @@ def choose(dataset: DatasetInfo, columns: Arrays) -> np.ndarray:
         key=f"classes_{dataset.name}",
     )  # fmt: skip
     split = split_place.pills("Split", SPLITS, selection_mode="multi", key="split")
-    seed = seed_place.number_input(
-        "Order", 0, 2**31 - 1, 0, step=1, key=state.SHUFFLE, bind="query-params",
-        help="0: as they stand in the set; any other number draws an order of its own.",
-    )  # fmt: skip
+    seed = 0
+    if dataset.kind == "images":  # a cloud has no order
+        seed = seed_place.number_input(
+            "Order", 0, 2**31 - 1, 0, step=1, key=state.SHUFFLE, bind="query-params",
+            help="0: as they stand in the set; any other number draws an order of its own.",
+        )  # fmt: skip
     rows = kinds.kept_rows(columns, list(wanted or ()), list(split or ()))
     if seed:
         rows = np.random.default_rng(int(seed)).permutation(rows)

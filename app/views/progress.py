@@ -50,7 +50,7 @@ def watch(names: list[str], live: bool, dark: bool) -> None:
     with pictures:
         strip(first, step, dark)
     with map_place:
-        live_map(first, step)
+        live_map(first, step, live)
 
 
 def controls(run: RunInfo) -> None:
@@ -226,7 +226,7 @@ def samples_of(run: str, step: int) -> Arrays:
     return state.engine().samples(run, step)
 
 
-def live_map(run: RunInfo, step: int | None) -> None:
+def live_map(run: RunInfo, step: int | None, live: bool) -> None:
     """The newest finished map, while the next one is computed behind it."""
     st.markdown("#### Latent map: noise flows onto data")
     if not state.has_latent(run, state.keep("catalogue", state.catalogue).value):
@@ -241,6 +241,8 @@ def live_map(run: RunInfo, step: int | None) -> None:
     if points is None or not len(points["xy"]):
         with st.container(height=330, border=True, key="map_wait"):
             st.caption("The first map is being computed.")
+        if not live:  # nothing else draws this page again
+            st.fragment(run_every=1.0)(wait_for_map)(run.run_id, step)
         return
     st.echarts_chart(
         scatter.latent_map(points, lasso=False, size=5), height=330, key="live_map",
@@ -250,6 +252,13 @@ def live_map(run: RunInfo, step: int | None) -> None:
         f"t-SNE at step {points.meta.get('step', step):,} (epoch {points.meta.get('epoch', 0)}). "
         f"Circles: encoded validation {state.kind_of(run)}; diamonds: noise at their conditions."
     )
+
+
+@notices.guarded
+def wait_for_map(run: str, step: int) -> None:
+    """Look for the map of an ended run until it is there."""
+    if next_map(run, step) is not None:
+        st.rerun()
 
 
 def next_map(run: str, step: int) -> Arrays | None:

@@ -113,7 +113,7 @@ def pictures(
     )
     st.caption(
         f"Grey values from 0, black, to 255, white; the difference is generated − real, blue below zero, red above, "
-        f"σ on a scale of its own. Real: split {SPLIT} of {plain(dataset.label)}, which the model has not seen."
+        f"both σ on one scale of their own. Real: split {SPLIT} of {plain(dataset.label)}, unseen in training."
     )
 
 
