@@ -91,10 +91,12 @@ def controls(run: RunInfo) -> None:
             if st.button(label, icon=icon, disabled=disabled, key=f"button_{label}"):
                 act(run.run_id)
                 st.rerun()
-        st.button(
+        used = st.button(
             "Use in Generate", icon=":material/input:", disabled=not run.checkpoints, key="button_use",
             on_click=use_run, args=(run.run_id,), help="Make this run the model of the strip above.",
         )  # fmt: skip
+        if used:
+            st.rerun()  # the strip is no part of what a tick draws again
 
 
 def use_run(run: str) -> None:
