@@ -14,6 +14,7 @@ COLUMNS, ROWS = 10, 8
 SHEET = 372
 STRIP = 600
 SINGLE = 112
+TILE = 44
 LIT = 127
 """Above this a pixel counts as lit."""
 
@@ -100,4 +101,5 @@ def strip(shown: Arrays, names: dict[int, str]) -> str:
 def gallery(images: np.ndarray, caption: str, across: int = COLUMNS) -> str:
     """A sheet of a selection."""
     url = grey.sheet_url(images, across)
-    return figure_html(url, caption, f"Gallery of {len(images)} images", 44 * min(across, max(1, len(images))))
+    width = TILE * min(across, len(images)) if len(images) > 1 else 3 * TILE
+    return figure_html(url, caption, f"Gallery of {len(images)} images", width)

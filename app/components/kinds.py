@@ -10,12 +10,9 @@ from app.components.filters import SPLITS
 from engine.schema import Arrays, ConditionInfo, DatasetInfo, RunInfo
 
 ALL = "all"
-CLOSED = {
-    "images": "Particles, read-out channels and Geant4 belong to calorimeter showers; for them choose a model of "
-    "showers above.",
-    "points": "Particles, read-out channels and Geant4 belong to calorimeter showers; for them choose a model of "
-    "showers above.",
-}
+CLOSED = (
+    "Particles, read-out channels and Geant4 belong to calorimeter showers; for them choose a model of showers above."
+)
 """Why the instruments of showers are missing, and what to choose."""
 
 

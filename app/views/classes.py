@@ -91,7 +91,8 @@ def draw(
     if dataset.kind == "images":
         figures = [digits.gallery(part, f"<b>{title}</b>, {said}") for title, part, said in found]
         note = "Grey values from 0, black, to 255, white; decoded noise is the expected image at its own class."
-        body = f'<div class="ss-figures ss-column">{"".join(figures)}</div>'
+        column = " ss-column" if selected != 1 else ""
+        body = f'<div class="ss-figures{column}">{"".join(figures)}</div>'
     else:
         behind = background(run, dataset)
         colours = {"Real": (data_blue(dark), "circle")}
@@ -117,7 +118,7 @@ def background(run: RunInfo, dataset: DatasetInfo) -> np.ndarray:
 def selection_shares(points_: Arrays, chosen: np.ndarray, dataset: DatasetInfo) -> None:
     """Which classes the selection prefers, against the rest."""
     names = kinds.class_names(dataset)
-    if not len(chosen) or not names:
+    if len(chosen) < 2 or not names:
         return
     own = scatter.classes_of(points_)
     inside = np.zeros(len(own), bool)

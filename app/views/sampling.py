@@ -56,7 +56,7 @@ def instrument(run: RunInfo, dataset: DatasetInfo, ignored: str) -> None:
         else:
             plane(made.value, real.value, names, chosen, dataset, dark)
     distributions(made.value, real.value, dataset, dark)
-    st.caption(kinds.CLOSED[dataset.kind])
+    st.caption(kinds.CLOSED)
 
 
 def request_of(

@@ -64,13 +64,16 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
         return
     model = models[name]
     st.caption(model.summary + (f" Paper: {model.paper}." if model.paper else ""))
+    kind = known[data].kind
+    if foreign := len(model.fields) - len(model.fields_for(kind)):
+        st.caption(f"{foreign} settings are left out: they are for other data than {kind}.")
     filled = state.filled_for(name)
     if filled:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(f"Opened with the settings of **{plain(filled.why)}**.")
             st.button("Back to defaults", key="unfill", type="tertiary", on_click=unfill)
     with st.form("start", border=False):
-        config = form.show(model, filled=filled.config if filled else None, kind=known[data].kind)
+        config = form.show(model, filled=filled.config if filled else None, kind=kind)
         called, seed = st.columns([2, 1])
         title = called.text_input("Name of the run", key="train_name", max_chars=80, placeholder=name)
         seeded = filled.seed if filled else 0
