@@ -142,7 +142,8 @@ def prepare(dataset: DatasetInfo) -> None:
         state.forget_data()
         st.rerun()
     with st.container(border=True, key="prepare"):
-        st.markdown(f"**{plain(dataset.title)} is not made yet.** Making it: {plain(dataset.making.rstrip('.'))}.")
+        made, making = ("made", "Making") if dataset.kind == "showers" else ("here", VERBS[dataset.kind][1])
+        st.markdown(f"**{plain(dataset.title)} is not {made} yet.** {making} it: {plain(dataset.making.rstrip('.'))}.")
         if info and not info.ended:
             bar(slot, VERBS[dataset.kind][1])
             return

@@ -70,11 +70,11 @@ def choose(sets: list[DatasetInfo]) -> DatasetInfo:
     dataset = by_name[name or sets[0].name]
     splits = ", ".join(f"{k} {v:,}" for k, v in dataset.splits.items())
     facts = "".join(f" · {k}: {plain(v)}" for k, v in dataset.facts.items() if not dataset.imported)
-    by = " by primary" if dataset.kind == "showers" else ""
+    by, here = (" by primary", "made") if dataset.kind == "showers" else ("", "here")
     with right:
         st.markdown(
             f"**{plain(dataset.label)}**  \n{amount(dataset)}, {kinds.size_of(dataset)}"
-            + (f"; split{by}: {splits}{facts}" if dataset.ready else "; not made yet")
+            + (f"; split{by}: {splits}{facts}" if dataset.ready else f"; not {here} yet")
         )
         st.caption(plain(dataset.provenance) if dataset.imported else dataset.provenance)
         if dataset.imported:

@@ -295,7 +295,7 @@ def test_digits_that_are_not_there_are_fetched_on_a_press():
     state.use_engine(lambda: engine)
     test = shown("MNIST")
     sound(test)
-    assert "is not made yet" in words(test)
+    assert "is not here yet" in words(test)
     test.button(key="start_prepare").click().run()
     assert not test.exception
 

@@ -8,8 +8,9 @@ import pytest
 from conftest import train_here
 
 from engine.datasets import base as datasets
-from engine.schema import GenerateRequest, MapRequest, TrainSpec, WrongInput
+from engine.schema import GenerateRequest, MapRequest, PrepareTask, TrainSpec, WrongInput
 from engine.service import CLOUD, Service, strip
+from engine.work import unit_of
 
 TINY = {"epochs": 1, "batch": 2000, "hidden": 16, "informed": True, "blur": 5.0}
 
@@ -86,3 +87,10 @@ def test_digits_that_are_not_fetched_are_said_to_be(service: Service, monkeypatc
     monkeypatch.delenv("SHOWERSCOPE_MNIST")
     with pytest.raises(WrongInput, match="not fetched yet"):
         service.columns("mnist")
+
+
+def test_progress_counts_what_a_set_holds(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("SHOWERSCOPE_MNIST")
+    assert unit_of(PrepareTask(data="mnist")) == "images"
+    assert unit_of(PrepareTask(data="zdc_fast")) == "showers"
+    assert unit_of(PrepareTask(data="no such set")) == "showers"
