@@ -8,7 +8,7 @@ import pytest
 from conftest import train_here
 
 from engine.datasets import base as datasets
-from engine.schema import GenerateRequest, MapRequest, PrepareTask, TrainSpec, WrongInput
+from engine.schema import GenerateRequest, PrepareTask, TrainSpec, WrongInput
 from engine.service import CLOUD, Service, strip
 from engine.work import unit_of
 
@@ -41,12 +41,6 @@ def test_a_strip_of_images_has_one_of_each_class():
     assert data.conditions[strip(data), 0].tolist() == list(range(10))
 
 
-def test_samples_of_points_are_drawn_beside_real_and_rebuilt_ones(points):
-    service, run = points
-    found = service.samples(run)
-    assert found["simulated"].shape == found["generated"].shape == found["reconstructed"].shape == (CLOUD, 2)
-
-
 def test_a_code_is_decoded_at_the_class_that_is_given(points):
     service, run = points
     codes = [[0.3, -0.2]] * 2
@@ -62,16 +56,6 @@ def test_a_code_without_its_class_is_refused(points, conditions: list[list[float
     service, run = points
     with pytest.raises(WrongInput):
         service.decode(run, [[0.3, -0.2]] * 2, None, conditions)
-
-
-def test_a_map_of_points_carries_classes_and_no_photons(points):
-    service, run = points
-    asked = MapRequest(run=run, n=60)
-    while (found := service.map(asked)).meta["state"] in ("queued", "running"):
-        pass
-    assert found.meta["state"] == "done"
-    assert found["conditions"].shape == (120, 1)
-    assert "photon_sum" not in found
 
 
 def test_a_table_of_points_has_their_coordinates(points):
