@@ -242,6 +242,16 @@ def test_images_are_browsed_by_class_and_split(engine: KindsEngine):
     assert "digit 5" not in markup(test)
 
 
+def test_a_link_reopens_the_classes_and_the_order(engine: KindsEngine):
+    test = page("data")
+    test.query_params.update({"set": "MNIST", f"classes_{DIGITS}": ["3", "5"], state.SHUFFLE: "9"})
+    test.run()
+    sound(test)
+    assert test.pills(key=f"classes_{DIGITS}").value == [3, 5]
+    assert test.number_input(key=state.SHUFFLE).value == 9
+    assert "**120** of 600 images" in words(test)
+
+
 def test_the_order_of_images_follows_its_number(engine: KindsEngine):
     test = shown("MNIST")
     first = markup(test)
