@@ -90,6 +90,19 @@ def test_a_page_keeps_its_last_picture_of_each_kind_when_the_engine_goes(name: s
     assert "engine does not answer" in words(test)
 
 
+@pytest.mark.parametrize("first", ["all", "1"])
+@pytest.mark.parametrize("run", OTHERS)
+def test_a_class_chosen_while_the_engine_is_gone_leaves_the_last_picture(run: str, first: str):
+    engine: list = [KindsEngine()]
+    state.use_engine(lambda: engine[0])
+    test = opened("generate", run, **{state.CLASS: first})
+    sound(test)
+    engine[0] = DownEngine()
+    test.segmented_control(key=state.CLASS).set_value("0" if first == "all" else "all").run()
+    assert not test.exception
+    assert "Stale" in words(test)
+
+
 # ----------------------------------------------------------------------------------------------------------- generate
 def test_digits_are_drawn_beside_real_ones_and_no_particle_is_asked_for(engine: KindsEngine):
     test = opened("generate", DIGIT_RUN)
