@@ -54,7 +54,7 @@ def choose(dataset: DatasetInfo, columns: Arrays) -> np.ndarray:
     class_place, split_place, seed_place, save = st.columns([2.4, 1.4, 0.8, 0.9], vertical_alignment="bottom")
     wanted = class_place.pills(
         kinds.class_word(dataset).capitalize(), list(names), selection_mode="multi", format_func=lambda k: names[k],
-        key=f"classes_{dataset.name}",
+        key=f"classes_{dataset.name}", bind="query-params",
     )  # fmt: skip
     split = split_place.pills("Split", SPLITS, selection_mode="multi", key="split")
     seed = 0

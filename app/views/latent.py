@@ -111,7 +111,7 @@ def explore(run: RunInfo, request: MapRequest, colour_by: str, book: Catalogue, 
             f"t-SNE of run {run.name or run.run_id} at step {meta.get('step', 0):,} (epoch {meta.get('epoch', 0)}), "
             f"seed {request.seed}. Distances on the map mean little; **all metrics are computed in latent space, "
             "never on the map.** Lasso: the polygon button at the top right of the map."
-            + (" A click decodes a point." if other else "")
+            + (" A click decodes a point. Circles: encoded data; diamonds: generated noise." if other else "")
         )
     if other:
         dark = st.context.theme.type == "dark"

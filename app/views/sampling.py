@@ -43,9 +43,8 @@ def instrument(run: RunInfo, dataset: DatasetInfo, ignored: str) -> None:
             help=f"Equally many of each {word}, each with its own noise, all from the seed above.",
         )  # fmt: skip
         request = request_of(run, dataset, names, chosen, int(n))
-        about = f"{run.run_id} {chosen} {n}"
-        made = state.keep(f"drawn {about}", lambda: state.engine().generate(request))
-        real = state.keep(f"real {about}", lambda: real_examples(dataset, names, chosen, int(n)))
+        made = state.keep(f"drawn {run.run_id}", lambda: state.engine().generate(request))
+        real = state.keep(f"real {run.run_id}", lambda: real_examples(dataset, names, chosen, int(n)))
         facts(made.value, real.value)
         downloads(request, dataset)
     with right:

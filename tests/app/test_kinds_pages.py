@@ -90,6 +90,19 @@ def test_a_page_keeps_its_last_picture_of_each_kind_when_the_engine_goes(name: s
     assert "engine does not answer" in words(test)
 
 
+@pytest.mark.parametrize("first", ["all", "1"])
+@pytest.mark.parametrize("run", OTHERS)
+def test_a_class_chosen_while_the_engine_is_gone_leaves_the_last_picture(run: str, first: str):
+    engine: list = [KindsEngine()]
+    state.use_engine(lambda: engine[0])
+    test = opened("generate", run, **{state.CLASS: first})
+    sound(test)
+    engine[0] = DownEngine()
+    test.segmented_control(key=state.CLASS).set_value("0" if first == "all" else "all").run()
+    assert not test.exception
+    assert "Stale" in words(test)
+
+
 # ----------------------------------------------------------------------------------------------------------- generate
 def test_digits_are_drawn_beside_real_ones_and_no_particle_is_asked_for(engine: KindsEngine):
     test = opened("generate", DIGIT_RUN)
@@ -240,6 +253,16 @@ def test_images_are_browsed_by_class_and_split(engine: KindsEngine):
     assert "**12** of 600 images" in words(test)
     assert "digit 4, test" in markup(test)
     assert "digit 5" not in markup(test)
+
+
+def test_a_link_reopens_the_classes_and_the_order(engine: KindsEngine):
+    test = page("data")
+    test.query_params.update({"set": "MNIST", f"classes_{DIGITS}": ["3", "5"], state.SHUFFLE: "9"})
+    test.run()
+    sound(test)
+    assert test.pills(key=f"classes_{DIGITS}").value == [3, 5]
+    assert test.number_input(key=state.SHUFFLE).value == 9
+    assert "**120** of 600 images" in words(test)
 
 
 def test_the_order_of_images_follows_its_number(engine: KindsEngine):
