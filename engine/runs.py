@@ -313,7 +313,7 @@ def read_bundled(path: Path) -> RunInfo:
     """A model file that comes with the project, as a finished run."""
     meta = read_metadata(str(path))
     step, epoch = int(meta.get("step", 0)), int(meta.get("epoch", 0))
-    said = ("command", "commit", "seed", "version", "torch", "label", "train_seconds")
+    said = ("command", "start", "commit", "seed", "version", "torch", "label", "train_seconds", "start_seconds")
     return RunInfo(
         run_id=BUNDLED + path.stem,
         name=meta.get("name") or path.stem,

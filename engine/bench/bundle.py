@@ -38,8 +38,13 @@ def bundle(service: Service, run: str, title: str, trained_at: str) -> Path:
         raise WrongInput(f"run {run} is {info.state}: only a finished one can be bundled")
     model, meta = models.load(service.store.weights(run))
     path = bundled.FOLDER / f"{info.data}_{info.model}.safetensors"
+    first = {}
+    if start := info.provenance.get("start"):
+        before = service.status(start)
+        first = {"start": before.provenance["command"], "start_seconds": f"{before.seconds:.0f}"}
     said = {
-        **{name: value for name, value in meta.items() if name not in ("config", "shape", "model", "format")},
+        **{name: value for name, value in meta.items() if name not in ("config", "space", "model", "format")},
+        **first,
         "name": title,
         "command": info.provenance["command"],
         "commit": trained_at,
