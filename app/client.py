@@ -214,8 +214,14 @@ class Client:
     def encode(self, run: str, data: str, rows: list[int], step: int | None = None) -> Arrays:
         return self._arrays("encode", run=run, data=data, rows=rows, step=step)
 
-    def decode(self, run: str, latent: list[list[float]], step: int | None = None) -> Arrays:
-        return self._arrays("decode", run=run, latent=latent, step=step)
+    def decode(
+        self,
+        run: str,
+        latent: list[list[float]],
+        step: int | None = None,
+        conditions: list[list[float]] | None = None,
+    ) -> Arrays:
+        return self._arrays("decode", run=run, latent=latent, step=step, conditions=conditions)
 
     def map(self, request: MapRequest) -> Arrays:
         return self._arrays("map", request=request)

@@ -14,6 +14,7 @@ from engine.schema import (
     Arrays,
     Catalogue,
     ConditionInfo,
+    DataKind,
     DatasetInfo,
     DetectorInfo,
     Engine,
@@ -38,6 +39,7 @@ MAP_COLOUR, MAP_POINTS, MAP_PERPLEXITY = "colour", "points", "perplexity"
 SET, SPECIES, PHOTONS, AGAINST = "set", "species", "photons", "against"
 VIEW, OTHER, DETECTOR, REPLICAS = "view", "to", "detector", "replicas"
 RECORD, RECORD_ROW = "record", "row"
+CLASS, SAMPLES, SHUFFLE = "class", "samples", "shuffle"
 
 # Query parameters written by hand: the particle lives in the browser component, not in a widget.
 PARTICLE_URL = {
@@ -146,6 +148,17 @@ def keep(key: str, ask: Callable[[], T]) -> Kept[T]:
 # ------------------------------------------------------------------------------------------------ small look-ups
 def dataset_named(name: str, among: list[DatasetInfo]) -> DatasetInfo | None:
     return next((d for d in among if d.name == name), None)
+
+
+def dataset_of(run: RunInfo) -> DatasetInfo | None:
+    """The set that a run learned from; None where it is gone."""
+    return dataset_named(run.data, keep("datasets", datasets).value)
+
+
+def kind_of(run: RunInfo) -> DataKind:
+    """What a run's examples are; showers where its set is gone, for only those can be imported."""
+    dataset = dataset_of(run)
+    return dataset.kind if dataset else "showers"
 
 
 def in_order(sets: list[DatasetInfo]) -> list[DatasetInfo]:

@@ -46,6 +46,7 @@ from engine.schema import (
     WrongInput,
 )
 from engine.shelf import MOST_PICTURES, Shelf, meta_of, row_numbers
+from engine.spaces import check_rows
 from engine.tasks import Tasks
 from engine.work import demands, geant4
 
@@ -57,6 +58,8 @@ ASSETS = Path(__file__).parents[1] / "assets"
 PARTICLES = (2112, 22, -2112, 130, 2212, 3122)
 MOST_SHOWERS = 1_000_000
 STRIP = 8
+CLOUD = 500
+"""Points of a strip: one says little, a cloud shows a shape."""
 FIRST = "e2e_sae"
 """The model that stands first in a list of all."""
 FRESH_S = 1.0
@@ -418,7 +421,13 @@ class Service:
         codes = self.host.encode(held.model, d.showers[index], d.conditions[index])
         return Arrays({"latent": codes}, {"step": checkpoint.step})
 
-    def decode(self, run: str, latent: list[list[float]], step: int | None = None) -> Arrays:
+    def decode(
+        self,
+        run: str,
+        latent: list[list[float]],
+        step: int | None = None,
+        conditions: list[list[float]] | None = None,
+    ) -> Arrays:
         held, info, checkpoint = self._model(run, step)
         data = self.shelf.data(info.data)
         middle = np.median(data.conditions[data.rows("train")], axis=0)[None]
@@ -426,7 +435,10 @@ class Service:
         codes = np.asarray(latent, dtype=np.float32) if len({len(code) for code in latent}) == 1 else np.zeros((0, 0))
         if codes.shape != (len(latent), width) or not np.isfinite(codes).all() or len(codes) > MOST_PICTURES:
             raise WrongInput(f"latent codes: 1 to {MOST_PICTURES} rows of {width} finite numbers are needed")
-        showers = self.host.decode(held.model, codes, np.repeat(middle, len(codes), axis=0))
+        rows = np.repeat(middle, len(codes), axis=0) if conditions is None else check_rows(conditions, data.columns)
+        if len(rows) != len(codes):
+            raise WrongInput(f"{len(rows)} condition rows for {len(codes)} latent codes: give a row a code")
+        showers = self.host.decode(held.model, codes, rows)
         return Arrays({"showers": showers}, {"step": checkpoint.step})
 
     def map(self, request: MapRequest) -> Arrays:
@@ -501,12 +513,15 @@ class Service:
 
 
 def strip(data: Dataset) -> NDArray[np.int64]:
-    """Eight validation showers, one a primary, from few photons to many; of other data, from the first class on."""
+    """Eight validation showers, one a primary, from few photons to many; of images one a class; of points a cloud."""
     rows = data.rows("validation")
     rows = rows[np.unique(data.primary_id[rows], return_index=True)[1]]
+    if data.kind == "points":
+        return rows[:CLOUD]
+    if data.kind == "images" and data.space.classes:
+        return rows[np.unique(data.conditions[rows, 0], return_index=True)[1]][: 2 * STRIP]
     if data.kind != "showers":
-        order = np.lexsort(data.conditions[rows].T) if data.columns else np.arange(len(rows))
-        return rows[order[np.linspace(0, len(rows) - 1, min(STRIP, len(rows))).astype(int)]]
+        return rows[:STRIP]
     rows = rows[np.argsort(data.photon_sum[rows], kind="stable")]
     return rows[np.linspace(0.1 * len(rows), 0.98 * len(rows) - 1, min(STRIP, len(rows))).astype(int)]
 

@@ -55,7 +55,8 @@ class Shelf:
     def _load(self, name: str) -> Dataset:
         if not self.making and name in datasets.names() and not datasets.ready(name):
             cost = datasets.describe(name).making
-            raise WrongInput(f"{name} is not simulated yet: start it on the Data page ({cost})")
+            made = "simulated" if datasets.describe(name).kind == "showers" else "fetched"
+            raise WrongInput(f"{name} is not {made} yet: start it on the Data page ({cost})")
         return sets.load(name, self.home)
 
     def nearness(self, name: str) -> Nearness:

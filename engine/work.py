@@ -111,7 +111,7 @@ class Teller:
 def perform(folder: Path) -> TaskInfo:
     """Do the task of this folder; what goes wrong stands in its status."""
     task = read_request(folder)
-    tell = Teller(folder, TaskInfo(task_id=folder.name, kind=task.kind, unit=UNIT[task.kind]))
+    tell = Teller(folder, TaskInfo(task_id=folder.name, kind=task.kind, unit=unit_of(task)))
     tell(0.0, 0.0)
     try:
         found = WORK[task.kind](task, folder, tell)
@@ -193,6 +193,15 @@ WORK: dict[str, Callable[[Any, Path, Progress], dict[str, Any]]] = {
     "prepare": prepare, "import": import_files, "simulate": simulate, "check": check,
 }  # fmt: skip
 UNIT = {"prepare": "showers", "import": "rows", "simulate": "showers", "check": ""}
+
+
+def unit_of(task: Task) -> str:
+    """What the progress of a task counts; a set that is made says itself what it holds."""
+    from engine.datasets import base as datasets
+
+    if isinstance(task, PrepareTask) and task.data in datasets.names() and not datasets.ready(task.data):
+        return datasets.describe(task.data).kind
+    return UNIT[task.kind]
 
 
 def main(folder: str) -> int:

@@ -6,6 +6,11 @@ import numpy as np
 
 DATA, GENERATED, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SEQUENCE = (DATA, GENERATED, GREEN, PURPLE, "#56B4E9", "#D55E00", "#999999", "#F0E442")
+CLASSES = (
+    "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#7B61C4", "#B5A800", "#8C564B", "#8E8E8E", "#0072B2", "#E69F00",
+)  # fmt: skip
+"""Of classes, ten and then again; each stands out on light and on dark. Those that mean data and generated come last,
+so that few classes do without them."""
 CHANNELS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#C8CDD3")
 """Of the read-out masks."""
 DASHES = ("solid", "dashed", "dotted")

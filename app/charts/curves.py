@@ -67,18 +67,21 @@ def curves(
             "symbol": "none", "silent": True, "label": {"show": False}, "data": [{"xAxis": mark}],
             "lineStyle": {"color": faint(dark), "type": "solid"},
         }  # fmt: skip
+    # labels of small numbers are wide: without room for them the name of the axis leaves the chart
+    least = min((y for s in series for _, y in s["data"] if y is not None and y > 0), default=1.0)
+    room = 14 if axes != "linear" and least < 1e-3 else 0
     return {
         "animation": False,
         "legend": {"type": "scroll", "top": 0, "left": 0, "itemHeight": 14},
         "tooltip": {"trigger": "axis", "valueFormatter": "%.4g"},
-        "grid": {"left": 58, "right": 16, "top": 30, "bottom": 42, "outerBoundsMode": "none"},
+        "grid": {"left": 58 + room, "right": 16, "top": 30, "bottom": 42, "outerBoundsMode": "none"},
         "xAxis": {
             "type": "log" if axes == "log-log" else "value", "name": "optimisation step", "nameLocation": "middle",
             "nameGap": 25, "min": 1 if axes == "log-log" else 0, "splitLine": {"show": False},
         },
         "yAxis": {
             "type": "value" if axes == "linear" else "log", "name": TITLES.get(group, group).lower(),
-            "nameLocation": "middle", "nameGap": 42, "scale": True,
+            "nameLocation": "middle", "nameGap": 42 + room, "scale": True,
         },
         "series": series,
     }  # fmt: skip

@@ -45,10 +45,13 @@ def panels(
     labels: tuple[str, str] = ("simulated", "generated"),
     colours: tuple[str, str] | None = None,
     height: int = 330,
+    counted: str = "showers",
+    edges: Sequence[np.ndarray | None] = (),
 ) -> dict[str, Any]:
     """An ECharts spec: one panel a name, the generated counts scaled to the number of simulated showers.
 
-    Raises `ValueError` when the lists are not equally long.
+    counted: what they are counts of. edges: bins of each panel, where `edges_of` does not suit. Raises `ValueError`
+    when the lists are not equally long.
     """
     point, line = colours or (ink(dark), GENERATED)
     option: dict[str, Any] = {
@@ -59,17 +62,19 @@ def panels(
     }  # fmt: skip
     n = len(names)
     for k, (name, sim, gen) in enumerate(zip(names, simulated, generated, strict=True)):
-        edges = edges_of([sim, gen], bins)
+        given = edges[k] if edges else None
+        own = edges_of([sim, gen], bins) if given is None else given
         left, width = 100 * k / n, 100 / n
         grid = {"left": f"{left + 0.22 * width:.2f}%", "width": f"{0.74 * width:.2f}%"}
         unit = units if isinstance(units, str) else units[k]
-        _frame(option, grid, name, edges, unit, height, ratio if k == 0 else "")
-        _fill(option, k, sim, gen, edges, labels, point, line, dark)
+        _frame(option, grid, name, own, unit, height, ratio if k == 0 else "", counted)
+        _fill(option, k, sim, gen, own, labels, point, line, dark)
     return option
 
 
 def _frame(
-    option: dict[str, Any], grid: dict[str, str], name: str, edges: np.ndarray, unit: str, height: int, ratio: str
+    option: dict[str, Any], grid: dict[str, str], name: str, edges: np.ndarray, unit: str, height: int, ratio: str,
+    counted: str,
 ) -> None:  # fmt: skip
     upper = len(option["grid"])
     middle = int(0.68 * height)
@@ -93,7 +98,7 @@ def _frame(
     option["yAxis"] += [
         {
             "type": "value", "gridIndex": upper, "splitNumber": 3, "min": 0, **split,
-            "axisLabel": {"fontSize": 10}, "name": "showers" if ratio else "", "nameLocation": "middle",
+            "axisLabel": {"fontSize": 10}, "name": counted if ratio else "", "nameLocation": "middle",
             "nameGap": 30, "nameTextStyle": {"fontSize": 11},
         },
         {
@@ -171,8 +176,9 @@ def whole_counts(parts: Sequence[np.ndarray], bins: int = 24) -> np.ndarray:
 
 
 def spectrum(
-    layers: dict[str, np.ndarray], title: str, unit: str, log_x: bool, dark: bool, bins: int = 40
-) -> dict[str, Any]:
+    layers: dict[str, np.ndarray], title: str, unit: str, log_x: bool, dark: bool, bins: int = 40,
+    counted: str = "showers",
+) -> dict[str, Any]:  # fmt: skip
     """Step histograms of one quantity, log y; on a log axis zeros go into the first bin. One layer a name."""
     values = np.concatenate([np.asarray(v, float) for v in layers.values()]) if layers else np.zeros(0)
     edges = whole_counts([values], bins) if log_x and unit == "photons" else _spectrum_edges(values, log_x, bins)
@@ -200,7 +206,7 @@ def spectrum(
             "splitLine": {"show": False}, "axisLabel": {"showMinLabel": False, "showMaxLabel": False},
         },
         "yAxis": {
-            "type": "log", "min": 0.8, "name": "showers per bin", "nameLocation": "middle", "nameGap": gap,
+            "type": "log", "min": 0.8, "name": f"{counted} per bin", "nameLocation": "middle", "nameGap": gap,
             "axisLabel": {"showMinLabel": False},
         },
         "series": series,

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from app.charts.colour import DATA, GENERATED, SEQUENCE, VIRIDIS, hex_of
+from app.charts.colour import CLASSES, DATA, GENERATED, SEQUENCE, VIRIDIS, hex_of
 from engine.schema import Arrays
 
 LAYERS = ((0, "encoded data", DATA, "circle"), (1, "generated noise", GENERATED, "diamond"))
 AIR = 0.04  # around the points, as a share of the map
+CHOSEN = "#D81B60"  # around a clicked point, in no palette of points
 RAMPS = {"energy": ("energy [GeV]", "GeV"), "photon sum": ("photon sum", "photons")}
 
 
@@ -24,13 +25,26 @@ class Group(NamedTuple):
     colour: str | None
 
 
+def classes_of(points: Arrays) -> np.ndarray:
+    """The class number of each point, where its one condition is a class."""
+    return np.asarray(points["conditions"])[:, 0].astype(int)
+
+
 def groups_of(points: Arrays, colour_by: str, names: dict[int, str]) -> list[Group]:
-    """How a colouring splits the points into series; their order is the order of ECharts' series indices."""
-    layers, pdg = np.asarray(points["layer"]), np.asarray(points["pdg"])
+    """How a colouring splits the points into series; their order is the order of ECharts' series indices. names: of
+    species, or of classes where points have these."""
+    layers = np.asarray(points["layer"])
     groups = []
     for layer, title, colour, symbol in LAYERS:
         here = np.flatnonzero(layers == layer)
-        if colour_by == "species":
+        if colour_by == "class":
+            # both layers under one name: one entry of the legend shows or hides both
+            own = classes_of(points)[here]
+            groups += [
+                Group(name, here[own == k], symbol, CLASSES[k % len(CLASSES)]) for k, name in names.items()
+            ]  # fmt: skip
+        elif colour_by == "species":
+            pdg = np.asarray(points["pdg"])
             order = [*names, *sorted(set(pdg.tolist()) - set(names))]
             for k, kind in enumerate(order):
                 mine = here[pdg[here] == kind]
@@ -48,16 +62,13 @@ def latent_map(
     names: dict[int, str] | None = None,
     lasso: bool = True,
     size: int = 6,
+    click: bool = False,
 ) -> dict[str, Any]:
-    """Circles are encoded data, diamonds generated noise, whatever the colour says. The axes have no unit."""
+    """Circles are encoded data, diamonds generated noise, whatever the colour says. The axes have no unit. click: a
+    point can be chosen by itself."""
     xy = np.asarray(points["xy"], float)
-    columns = {
-        "x": xy[:, 0],
-        "y": xy[:, 1],
-        "energy [GeV]": np.asarray(points["energy"], float),
-        "photon sum": np.asarray(points["photon_sum"], float),
-        "pdg": np.asarray(points["pdg"], int),
-    }
+    told = told_of(points, names or {})
+    columns = {"x": xy[:, 0], "y": xy[:, 1], **told}
     groups = groups_of(points, colour_by, names or {})
     option: dict[str, Any] = {
         "animationDurationUpdate": 700,
@@ -67,7 +78,7 @@ def latent_map(
         "xAxis": _axis(columns["x"], "t-SNE 1 (no unit)"),
         "yAxis": _axis(columns["y"], "t-SNE 2 (no unit)"),
         "dataset": [{"source": pd.DataFrame({k: v[g.index] for k, v in columns.items()})} for g in groups],
-        "series": [_series(group, k, size) for k, group in enumerate(groups)],
+        "series": [_series(group, k, size, list(told), click) for k, group in enumerate(groups)],
     }
     if colour_by in RAMPS:
         option["visualMap"] = _ramp(columns[RAMPS[colour_by][0]], *RAMPS[colour_by])
@@ -82,6 +93,19 @@ def latent_map(
     return option
 
 
+def told_of(points: Arrays, names: dict[int, str]) -> dict[str, np.ndarray]:
+    """What a point says of itself on hovering: a shower its particle and light, another example its class."""
+    if "energy" in points:
+        return {
+            "energy [GeV]": np.asarray(points["energy"], float),
+            "photon sum": np.asarray(points["photon_sum"], float),
+            "pdg": np.asarray(points["pdg"], int),
+        }
+    if "conditions" not in points or not np.asarray(points["conditions"]).shape[1]:
+        return {}
+    return {"class": np.array([names.get(k, str(k)) for k in classes_of(points).tolist()])}
+
+
 def _axis(values: np.ndarray, name: str) -> dict[str, Any]:
     low, high = (float(values.min()), float(values.max())) if len(values) else (-1.0, 1.0)
     air = AIR * max(high - low, 1e-6)
@@ -92,14 +116,18 @@ def _axis(values: np.ndarray, name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _series(group: Group, k: int, size: int) -> dict[str, Any]:
+def _series(group: Group, k: int, size: int, told: list[str], click: bool) -> dict[str, Any]:
     style: dict[str, Any] = {"opacity": 0.75}
     if group.colour:
         style["color"] = group.colour
+    chosen = {
+        "selectedMode": "single",
+        "select": {"itemStyle": {"borderWidth": 3, "borderColor": CHOSEN, "opacity": 1}},
+    }
     return {
         "type": "scatter", "name": group.title, "datasetIndex": k, "symbol": group.symbol,
         "symbolSize": size + (group.symbol == "diamond"), "itemStyle": style,
-        "encode": {"x": "x", "y": "y", "tooltip": ["energy [GeV]", "photon sum", "pdg"]},
+        "encode": {"x": "x", "y": "y", "tooltip": told}, **(chosen if click else {}),
     }  # fmt: skip
 
 

@@ -7,22 +7,28 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from engine.schema import FormField, ModelInfo
+from engine.schema import DataKind, FormField, ModelInfo
 
 Value = float | int | bool | str
 
 
-def show(model: ModelInfo, columns: int = 2, filled: Mapping[str, Value] | None = None) -> dict[str, Value]:
-    """Draw the fields, group by group; the values as they stand. filled: what to open with instead of defaults."""
+def show(
+    model: ModelInfo, columns: int = 2, filled: Mapping[str, Value] | None = None, kind: DataKind = "showers"
+) -> dict[str, Value]:
+    """Draw the fields for data of a kind, group by group; the values as they stand. filled: what to open with instead
+    of defaults."""
     config: dict[str, Value] = {}
+    fields = model.fields_for(kind)
+    # each kind has defaults of its own, so values set for another must not stay
+    owner = model.name if kind == "showers" else f"{model.name}_{kind}"
     # What one changes first stands first: how long, how fast.
-    groups = sorted(dict.fromkeys(f.group for f in model.fields), key=lambda g: g != "Training")
+    groups = sorted(dict.fromkeys(f.group for f in fields), key=lambda g: g != "Training")
     for k, group in enumerate(groups):
         with st.expander(group, expanded=k == 0):
             places = st.columns(columns)
-            for n, field in enumerate(f for f in model.fields if f.group == group):
+            for n, field in enumerate(f for f in fields if f.group == group):
                 with places[n % columns]:
-                    config[field.name] = draw_field(model.name, field, filled)
+                    config[field.name] = draw_field(owner, field, filled)
     return config
 
 
@@ -50,10 +56,10 @@ def fits(field: FormField, value: Value | None) -> bool:
     return inside and (field.kind == "float" or float(value).is_integer())
 
 
-def draw_field(model: str, field: FormField, filled: Mapping[str, Value] | None = None) -> Value:
-    """One widget for one field; its key carries the model, so that models keep their own values, and a filled form its
+def draw_field(owner: str, field: FormField, filled: Mapping[str, Value] | None = None) -> Value:
+    """One widget for one field; its key carries the owner, so that models keep their own values, and a filled form its
     own."""
-    key = f"field_{model}_{field.name}" + (f"_{hash(frozenset(filled.items())):x}" if filled else "")
+    key = f"field_{owner}_{field.name}" + (f"_{hash(frozenset(filled.items())):x}" if filled else "")
     default = filled[field.name] if filled and fits(field, filled.get(field.name)) else field.default
     label = field.name.replace("_", " ") + (f" [{field.unit}]" if field.unit else "")
     tip = describe(field) or None

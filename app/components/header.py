@@ -59,7 +59,9 @@ def label(run: RunInfo) -> str:
     """How a run is called in lists. It stands in links too, so it holds nothing that changes while a run runs."""
     if run.bundled:
         return run.run_id
-    return f"{run.name or run.model} · {run.run_id[:12]}"
+    title = run.name or run.model
+    data = "" if run.data in title else f" · {run.data}"
+    return f"{title}{data} · {run.run_id[:12]}"
 
 
 def _choose_run(runs: list[RunInfo]) -> None:

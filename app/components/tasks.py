@@ -11,11 +11,15 @@ import streamlit as st
 from app import state
 from app.components import notices
 from app.components.words import clock, plain
-from engine.schema import DatasetInfo, EngineError, NotFound, PrepareTask, Task, TaskInfo
+from engine.schema import DataKind, DatasetInfo, EngineError, NotFound, PrepareTask, Task, TaskInfo
 
 MINE, TOLD, REFUSED = "_tasks", "_tasks_told", "_tasks_refused"
 EVERYBODYS = ("prepare", "check")
 TICK_S = 0.5
+VERBS: dict[DataKind, tuple[str, str]] = {
+    "showers": ("Simulate", "Simulating"), "images": ("Fetch", "Fetching"), "points": ("Draw", "Drawing"),
+}  # fmt: skip
+"""How a set of a kind is made."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -138,12 +142,14 @@ def prepare(dataset: DatasetInfo) -> None:
         state.forget_data()
         st.rerun()
     with st.container(border=True, key="prepare"):
-        st.markdown(f"**{plain(dataset.title)} is not made yet.** Making it: {plain(dataset.making.rstrip('.'))}.")
+        made, making = ("made", "Making") if dataset.kind == "showers" else ("here", VERBS[dataset.kind][1])
+        st.markdown(f"**{plain(dataset.title)} is not {made} yet.** {making} it: {plain(dataset.making.rstrip('.'))}.")
         if info and not info.ended:
-            bar(slot, "Simulating")
+            bar(slot, VERBS[dataset.kind][1])
             return
         outcome(slot, info)
         st.button(
-            f"Simulate {dataset.showers:,} showers", type="primary", icon=":material/play_arrow:", key="start_prepare",
+            f"{VERBS[dataset.kind][0]} {dataset.showers:,} {dataset.kind}", type="primary",
+            icon=":material/play_arrow:", key="start_prepare",
             on_click=begin, args=(slot, PrepareTask(data=dataset.name)),
         )  # fmt: skip

@@ -10,10 +10,10 @@ import streamlit as st
 
 from app import state
 from app.charts import histogram, picture, response
-from app.components import files, filters, notices, tasks
+from app.components import files, filters, kinds, notices, tasks
 from app.components.filters import SPLITS
 from app.components.words import plain
-from app.views import importing, overlay, readout, validation
+from app.views import collection, importing, overlay, readout, validation
 from engine.schema import CONDITIONS, Arrays, Catalogue, DatasetInfo, FileFormat
 
 PAGE = 50
@@ -47,6 +47,8 @@ def show() -> None:
         readout.show(dataset, book.value)
     elif not dataset.ready:
         tasks.prepare(dataset)
+    elif dataset.kind != "showers":
+        collection.browse(dataset)
     else:
         browse(dataset, known, book.value, state.current_convention(), view)
 
@@ -68,11 +70,11 @@ def choose(sets: list[DatasetInfo]) -> DatasetInfo:
     dataset = by_name[name or sets[0].name]
     splits = ", ".join(f"{k} {v:,}" for k, v in dataset.splits.items())
     facts = "".join(f" · {k}: {plain(v)}" for k, v in dataset.facts.items() if not dataset.imported)
+    by, here = (" by primary", "made") if dataset.kind == "showers" else ("", "here")
     with right:
         st.markdown(
-            f"**{plain(dataset.label)}**  \n{dataset.showers:,} showers of {dataset.primaries:,} primaries, "
-            f"{dataset.shape[0]}×{dataset.shape[1]} fibres"
-            + (f"; split by primary: {splits}{facts}" if dataset.ready else "; not made yet")
+            f"**{plain(dataset.label)}**  \n{amount(dataset)}, {kinds.size_of(dataset)}"
+            + (f"; split{by}: {splits}{facts}" if dataset.ready else f"; not {here} yet")
         )
         st.caption(plain(dataset.provenance) if dataset.imported else dataset.provenance)
         if dataset.imported:
@@ -85,19 +87,27 @@ def choose(sets: list[DatasetInfo]) -> DatasetInfo:
     return dataset
 
 
+def amount(dataset: DatasetInfo) -> str:
+    """How many examples there are; replicas of a primary are counted as such."""
+    of = f" of {dataset.primaries:,} primaries" if dataset.kind == "showers" else ""
+    return f"{dataset.showers:,} {dataset.kind}{of}"
+
+
 def open_report(name: str) -> None:
     st.session_state[state.VIEW] = IMPORT
     st.session_state[state.REPORT] = name
 
 
 def choose_view(dataset: DatasetInfo) -> str:
-    """What of the set is looked at; agreement only where the engine can check it."""
-    views = [v for v in TITLES if v != AGREEMENT or dataset.name in validation.CHECKED]
+    """What of the set is looked at: ratio and read-out of showers only, agreement where the engine can check it."""
+    offered = TITLES if dataset.kind == "showers" else (SHOWERS, IMPORT)
+    titles = TITLES | {SHOWERS: dataset.kind.capitalize()}
+    views = [v for v in offered if v != AGREEMENT or dataset.name in validation.CHECKED]
     if st.session_state.get(state.VIEW) not in views:
         st.session_state.pop(state.VIEW, None)
     default = None if state.VIEW in st.session_state else SHOWERS  # a button may have set it
     view = st.segmented_control(
-        "View", views, default=default, format_func=lambda v: TITLES[v], key=state.VIEW, bind="query-params",
+        "View", views, default=default, format_func=lambda v: titles[v], key=state.VIEW, bind="query-params",
         required=True, label_visibility="collapsed",
     )  # fmt: skip
     return view or SHOWERS

@@ -11,6 +11,7 @@ import streamlit as st
 from app import state
 from app.charts import histogram, picture
 from app.components import files, geant4, notices, panel, tasks
+from app.views import sampling
 from engine.schema import Arrays, Catalogue, DatasetInfo, GenerateRequest, Particle, RunInfo
 
 ENSEMBLES = [32, 128, 512, 2048]
@@ -33,6 +34,9 @@ def show() -> None:
     dataset = state.dataset_named(run.data, sets.value)
     if dataset is not None and not dataset.ready:
         tasks.prepare(dataset)
+        return
+    if dataset is not None and dataset.kind != "showers":
+        sampling.show(run, dataset, book.value)
         return
     if dataset is None or not any(c.name == "Energy" for c in dataset.conditions):
         notices.empty(f"The model {run.name} was trained on {run.data}, which has no particles to set here.")

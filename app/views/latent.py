@@ -7,10 +7,14 @@ import streamlit as st
 
 from app import state
 from app.charts import histogram, picture, scatter
-from app.components import notices
+from app.components import kinds, notices, tasks
+from app.views import classes
 from engine.schema import Arrays, Catalogue, MapRequest, RunInfo
 
-COLOURS = ["layer", "species", "energy", "photon sum"]
+COLOURS = {
+    "showers": ["layer", "species", "energy", "photon sum"], "images": ["layer", "class"], "points": ["layer", "class"],
+}  # fmt: skip
+"""What points can be coloured by, where their data are of a kind."""
 SIZES = [300, 500, 1000, 2000, 5000]
 GALLERY, ACROSS = 30, 10
 HEIGHT = 600
@@ -30,6 +34,10 @@ def show() -> None:
             f"{run.name} has no encoder, so there is no latent space to look into. Choose another model above."
         )
         return
+    dataset = state.dataset_of(run)
+    if dataset is not None and not dataset.ready:
+        tasks.prepare(dataset)
+        return
     request, colour_by = choose_map(run)
     kept = state.keep(f"map {request.model_dump_json()}", lambda: state.engine().map(request))
     if kept.stale:
@@ -41,9 +49,12 @@ def show() -> None:
 
 def choose_map(run: RunInfo) -> tuple[MapRequest, str]:
     """Checkpoint, colour, size and perplexity of the map."""
+    colours = COLOURS[state.kind_of(run)]
+    if st.session_state.get(state.MAP_COLOUR) not in colours:
+        st.session_state.pop(state.MAP_COLOUR, None)  # another kind of data left it
     colour, points, perplexity, scrub = st.columns([2.1, 0.8, 1, 1.9], vertical_alignment="bottom")
     colour_by = colour.segmented_control(
-        "Colour", COLOURS, default=COLOURS[0], required=True, key=state.MAP_COLOUR, bind="query-params"
+        "Colour", colours, default=colours[0], required=True, key=state.MAP_COLOUR, bind="query-params"
     )
     n = points.selectbox("Points a layer", SIZES, 2, key=state.MAP_POINTS, bind="query-params")
     wide = perplexity.number_input(
@@ -53,7 +64,7 @@ def choose_map(run: RunInfo) -> tuple[MapRequest, str]:
     with scrub:
         step = choose_step(run)
     request = MapRequest(run=run.run_id, step=step, n=int(n), perplexity=float(wide), seed=state.current_seed())
-    return request, str(colour_by or COLOURS[0])
+    return request, str(colour_by or colours[0])
 
 
 def choose_step(run: RunInfo) -> int | None:
@@ -90,27 +101,37 @@ def explore(run: RunInfo, request: MapRequest, colour_by: str, book: Catalogue, 
         with st.container(height=HEIGHT, border=True, key="map_wait"):
             st.caption("The first map of this checkpoint is being computed.")
         return
-    names = {p.pdg: p.symbol for p in book.particles}
+    dataset = state.dataset_of(run)
+    other = dataset if dataset and dataset.kind != "showers" else None
+    names = kinds.class_names(other) if other else {p.pdg: p.symbol for p in book.particles}
     left, right = st.columns([1.35, 1], gap="medium")
     with left:
-        lassoed = draw_map(points, colour_by, names)
+        lassoed = draw_map(points, colour_by, names, run.run_id if other else "")
         st.caption(
             f"t-SNE of run {run.name or run.run_id} at step {meta.get('step', 0):,} (epoch {meta.get('epoch', 0)}), "
             f"seed {request.seed}. Distances on the map mean little; **all metrics are computed in latent space, "
             "never on the map.** Lasso: the polygon button at the top right of the map."
+            + (" A click decodes a point. Circles: encoded data; diamonds: generated noise." if other else "")
         )
+    if other:
+        dark = st.context.theme.type == "dark"
+        with right:
+            chosen = classes.apply_gates(points, lassoed, other)
+            classes.gallery(run, request, points, chosen, other, dark, bool(len(lassoed)))
+        classes.selection_shares(points, chosen, other)
+        return
     with right:
         chosen = apply_gates(points, lassoed, names)
         gallery(run, request, points, chosen)
     selection_histograms(points, chosen)
 
 
-def draw_map(points: Arrays, colour_by: str, names: dict[int, str]) -> np.ndarray:
-    """The map; indices of the points in the lasso."""
+def draw_map(points: Arrays, colour_by: str, names: dict[int, str], own: str = "") -> np.ndarray:
+    """The map; indices of the points in the lasso. own: of which run alone the selection is, where a click selects."""
     event = st.echarts_chart(
-        scatter.latent_map(points, colour_by, names),
+        scatter.latent_map(points, colour_by, names, click=bool(own)),
         height=HEIGHT,
-        key=f"latent_map_{colour_by}",
+        key=f"latent_map_{colour_by}{own}",
         on_select="rerun",
         alt="t-SNE map: blue circles are encoded data, orange diamonds are generated noise",
     )

@@ -22,7 +22,7 @@ def show(
     dataset: DatasetInfo, sets: list[DatasetInfo], columns: Arrays, chosen: Filter, convention: str, dark: bool
 ) -> None:
     """The chosen set against another ready one, the same filters on both."""
-    others = {d.name: d for d in sets if d.ready and d.name != dataset.name}
+    others = {d.name: d for d in sets if d.ready and d.kind == dataset.kind and d.name != dataset.name}
     if not others:
         notices.empty(
             "There is no other data set to compare with. Simulate `zdc_fast` or import one; both are on this page."

@@ -8,15 +8,21 @@ import streamlit as st
 
 from app import state
 from app.charts import curves, picture, scatter
-from app.components import notices
+from app.components import clouds, digits, kinds, notices
 from app.components.words import clock
-from engine.schema import Arrays, History, MapRequest, RunInfo
+from engine.schema import Arrays, DataKind, History, MapRequest, RunInfo
 
 LIVE = ("queued", "running")
 RESUMABLE = ("paused", "cancelled", "failed", "interrupted")
 AXES = ["log y", "linear", "log-log"]
 MAP_POINTS = 300
 MOST_KEPT = 6000
+STRIPS: dict[DataKind, tuple[str, str]] = {
+    "showers": ("#### Fixed particles, fixed noise", "each shower on its own log colour scale, held-out particles."),
+    "images": ("#### Fixed classes, fixed noise", "one held-out image of each class; grey values from 0 to 255."),
+    "points": ("#### Fixed points, fixed noise", "held-out points, on the axes of the real ones, which stay faint."),
+}
+"""Heading and words below the strip."""
 HISTORIES, MAPS = "_histories", "_live_maps"
 
 
@@ -42,9 +48,9 @@ def watch(names: list[str], live: bool, dark: bool) -> None:
     losses(runs, first, step, dark)
     pictures, map_place = st.columns([1.15, 1], gap="medium")
     with pictures:
-        strip(first, step)
+        strip(first, step, dark)
     with map_place:
-        live_map(first, step)
+        live_map(first, step, live)
 
 
 def controls(run: RunInfo) -> None:
@@ -85,10 +91,12 @@ def controls(run: RunInfo) -> None:
             if st.button(label, icon=icon, disabled=disabled, key=f"button_{label}"):
                 act(run.run_id)
                 st.rerun()
-        st.button(
+        used = st.button(
             "Use in Generate", icon=":material/input:", disabled=not run.checkpoints, key="button_use",
             on_click=use_run, args=(run.run_id,), help="Make this run the model of the strip above.",
         )  # fmt: skip
+        if used:
+            st.rerun()  # the strip is no part of what a tick draws again
 
 
 def use_run(run: str) -> None:
@@ -189,18 +197,29 @@ def curve(spec: dict[str, Any], key: str, height: int) -> None:
     st.echarts_chart(spec, height=height, key=key, alt=f"Curves against optimisation step: {names}")
 
 
-def strip(run: RunInfo, step: int | None) -> None:
-    """Eight validation particles at fixed noise, as the checkpoint draws them."""
-    st.markdown("#### Fixed particles, fixed noise")
+def strip(run: RunInfo, step: int | None, dark: bool) -> None:
+    """Held-out examples at fixed noise, as the checkpoint draws them."""
+    kind = state.kind_of(run)
+    st.markdown(STRIPS[kind][0])
     if step is None:
         with st.container(height=260, border=True, key="strip_empty"):
             st.caption("The first checkpoint draws here.")
         return
-    shown = state.keep("strip", lambda: samples_of(run.run_id, step)).value
+    shown = state.keep(f"strip {run.run_id}", lambda: samples_of(run.run_id, step)).value
+    if kind == "images":
+        st.html(digits.strip(shown, kinds.class_names(state.dataset_of(run))))
+    elif kind == "points":
+        st.html(clouds.strip(shown, dark))
+    else:
+        showers_strip(shown)
+    st.caption(f"Checkpoint at step {step:,}; {STRIPS[kind][1]}")
+
+
+def showers_strip(shown: Arrays) -> None:
+    """Rows of showers with their photon sums."""
     titles = {"simulated": "Simulation", "reconstructed": "Reconstructed", "generated": "Generated"}
     rows = [picture.strip_html(shown[name], title) for name, title in titles.items() if name in shown]
     st.html(picture.column_html(rows))
-    st.caption(f"Checkpoint at step {step:,}; each shower on its own log colour scale, held-out particles.")
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
@@ -209,7 +228,7 @@ def samples_of(run: str, step: int) -> Arrays:
     return state.engine().samples(run, step)
 
 
-def live_map(run: RunInfo, step: int | None) -> None:
+def live_map(run: RunInfo, step: int | None, live: bool) -> None:
     """The newest finished map, while the next one is computed behind it."""
     st.markdown("#### Latent map: noise flows onto data")
     if not state.has_latent(run, state.keep("catalogue", state.catalogue).value):
@@ -224,6 +243,8 @@ def live_map(run: RunInfo, step: int | None) -> None:
     if points is None or not len(points["xy"]):
         with st.container(height=330, border=True, key="map_wait"):
             st.caption("The first map is being computed.")
+        if not live:  # nothing else draws this page again
+            st.fragment(run_every=1.0)(wait_for_map)(run.run_id, step)
         return
     st.echarts_chart(
         scatter.latent_map(points, lasso=False, size=5), height=330, key="live_map",
@@ -231,8 +252,15 @@ def live_map(run: RunInfo, step: int | None) -> None:
     )  # fmt: skip
     st.caption(
         f"t-SNE at step {points.meta.get('step', step):,} (epoch {points.meta.get('epoch', 0)}). "
-        "Circles: encoded validation showers; diamonds: noise at their conditions."
+        f"Circles: encoded validation {state.kind_of(run)}; diamonds: noise at their conditions."
     )
+
+
+@notices.guarded
+def wait_for_map(run: str, step: int) -> None:
+    """Look for the map of an ended run until it is there."""
+    if next_map(run, step) is not None:
+        st.rerun()
 
 
 def next_map(run: str, step: int) -> Arrays | None:

@@ -46,7 +46,7 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
         return
     like = again.asked()
     known = {d.name: d for d in state.in_order(sets)}
-    titles = {n: f"{state.title_of(d)} ({d.showers:,} showers)" for n, d in known.items()}
+    titles = {n: f"{state.title_of(d)} ({d.showers:,} {d.kind})" for n, d in known.items()}
     if st.session_state.get(state.TRAIN_DATA) not in titles:
         st.session_state.pop(state.TRAIN_DATA, None)
     models = {m.name: m for m in book.models}
@@ -63,13 +63,17 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
             st.caption(f"Opened with the settings of **{plain(filled.why)}**.")
             st.button("Back to defaults", key="unfill", type="tertiary", on_click=again.forget)
     if not known[data].ready:
-        st.caption("A model can be trained on this set once it is simulated.")
+        made = "simulated" if known[data].kind == "showers" else "fetched"
+        st.caption(f"A model can be trained on this set once it is {made}.")
         tasks.prepare(known[data])
         return
     model = models[name]
     st.caption(model.summary + (f" Paper: {model.paper}." if model.paper else ""))
+    kind = known[data].kind
+    if foreign := len(model.fields) - len(model.fields_for(kind)):
+        st.caption(f"{foreign} settings are left out: they are for other data than {kind}.")
     with st.form("start", border=False):
-        config = form.show(model, filled=filled.config if filled else None)
+        config = form.show(model, filled=filled.config if filled else None, kind=kind)
         called, seed = st.columns([2, 1])
         title = called.text_input("Name of the run", key="train_name", max_chars=80, placeholder=name)
         seeded = filled.seed if filled else 0

@@ -39,7 +39,10 @@ def table(piece: Arrays) -> dict[str, NDArray]:
     columns |= {name: piece[name] for name in ("pdg", "primary_id", "replica") if name in piece}
     channels = piece["channels"].T if "channels" in piece else []
     columns |= {f"channel_{i + 1}": column for i, column in enumerate(channels)}
-    if piece.meta.get("kind", "showers") == "showers":
+    kind = piece.meta.get("kind", "showers")
+    if kind == "points":  # what a point is fits into columns of its own
+        columns = {f"x{i + 1}": values for i, values in enumerate(piece["showers"].T)} | columns
+    if kind == "showers":
         columns["photon_sum"] = piece["showers"].sum(axis=(1, 2), dtype=np.float64)
     return {name: np.ascontiguousarray(values) for name, values in columns.items()}
 

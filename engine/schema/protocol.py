@@ -100,15 +100,22 @@ class Engine(Protocol):
 
     def samples(self, run: str, step: int | None = None) -> Arrays:
         """The strip: eight validation particles at fixed noise, from a checkpoint: simulated, generated (8,H,W),
-        reconstructed where the model encodes, conditions, pdg."""
+        reconstructed where the model encodes, conditions, pdg. Of images one a class, of points a cloud."""
         ...
 
     def encode(self, run: str, data: str, rows: list[int], step: int | None = None) -> Arrays:
         """Latent codes of given showers: latent (n,d)."""
         ...
 
-    def decode(self, run: str, latent: list[list[float]], step: int | None = None) -> Arrays:
-        """Expected showers of given latent codes: showers (n,H,W)."""
+    def decode(
+        self,
+        run: str,
+        latent: list[list[float]],
+        step: int | None = None,
+        conditions: list[list[float]] | None = None,
+    ) -> Arrays:
+        """Expected showers of given latent codes: showers (n,H,W). conditions: a row a code, for decoders that see
+        them; without, the median of the training data."""
         ...
 
     def map(self, request: MapRequest) -> Arrays:

@@ -619,7 +619,13 @@ class FakeEngine:
         self._entry(run)
         return Arrays({"latent": np.log1p(self.showers(data, rows)["showers"].reshape(len(rows), -1)[:, :20])})
 
-    def decode(self, run: str, latent: list[list[float]], step: int | None = None) -> Arrays:
+    def decode(
+        self,
+        run: str,
+        latent: list[list[float]],
+        step: int | None = None,
+        conditions: list[list[float]] | None = None,
+    ) -> Arrays:
         self._entry(run)
         rows = [int(abs(1000 * sum(code))) % len(self.pdg) for code in latent]
         return Arrays({"showers": self.pictures[rows].astype(np.float32)})
