@@ -159,7 +159,9 @@ class RandomConfig(AutoencoderConfig):
 class PriorConfig(RandomConfig):
     """An autoencoder whose codes are drawn towards a fixed prior."""
 
-    presets = merged(RandomConfig.presets, points={"weight": 3.0})
+    presets = merged(
+        RandomConfig.presets, images={"weight": 0.1, "latent": 8, "code_noise": 0.1}, points={"weight": 3.0}
+    )
 
     weight: float = option(
         0.3, "Weight of the distance between codes and prior.", ge=0, le=1000, source="tuned on validation primaries",

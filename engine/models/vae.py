@@ -19,7 +19,7 @@ from engine.models.base import Batch, Phase
 
 
 class VAEConfig(AutoencoderConfig):
-    presets = merged(AutoencoderConfig.presets, points={"kl_weight": 0.01})
+    presets = merged(AutoencoderConfig.presets, images={"kl_weight": 0.5}, points={"kl_weight": 0.01})
 
     kl_weight: float = option(
         5.0, "Weight of the Kullback–Leibler term; at 1 the loss is the evidence bound, over the number of fibres. "
