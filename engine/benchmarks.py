@@ -20,7 +20,7 @@ logger = logging.getLogger("showerscope.benchmarks")
 
 REFERENCE = Path(__file__).parents[1] / "assets" / "reference"
 PUBLISHED = "published_"
-TITLES = {"table1": "Table 1, ZDC", "mnist": "Table 2, MNIST"}
+TITLES = {"table1": "Table 1, ZDC", "mnist": "Table 1, MNIST"}
 """Of benchmarks whose record does not say one."""
 CONVENTIONS = {"table1": "paper"}
 """Of records that were kept before they said so."""
@@ -45,8 +45,10 @@ def now() -> datetime:
 
 # ----------------------------------------------------------------------------------------------------------- reading
 def records(home: Path, once: Once, reference: Path = REFERENCE) -> list[Benchmark]:
-    """Records of the house by name, then those of this home, newest first. A file is read once a version of it."""
-    house = [path for path in sorted(reference.glob("*.json")) if not path.stem.startswith(PUBLISHED)]
+    """Records of the house, those of showers first and of the rest by name, then those of this home, newest first. A
+    file is read once a version of it."""
+    house = [path for path in reference.glob("*.json") if not path.stem.startswith(PUBLISHED)]
+    house = sorted(house, key=lambda path: (not path.stem.startswith("table1"), path.stem))
     mine = sorted((home / "bench").glob("*.json"), key=_modified, reverse=True)
     found = [_once(once, path, path in house) for path in (*house, *mine)]
     return [record for record in found if record]

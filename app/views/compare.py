@@ -81,10 +81,12 @@ def choose(records: list[Benchmark]) -> Benchmark:
 def budget_of(record: Benchmark) -> str:
     """What every row was given, as one reads it."""
     budget = {k: v for k, v in record.budget.items() if k != "data"}
+    # without a read-out the data are of no calorimeter
+    what, tested = ("showers", "primaries") if record.convention else ("examples", "examples")
     said = []
     for name, value in budget.items():
         number = f"{value:,}" if isinstance(value, int | float) else plain(str(value))
-        words = {"showers": "training showers", "primaries": "test primaries"}.get(name, plain(name.replace("_", " ")))
+        words = {"showers": f"training {what}", "primaries": f"test {tested}"}.get(name, plain(name.replace("_", " ")))
         said.append(f"{number} {words}")
     return ", ".join(said)
 

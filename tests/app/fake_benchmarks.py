@@ -85,7 +85,7 @@ def digits_row(title: str, model: str, fid: float, **more: object) -> BenchmarkR
 
 
 MNIST = Benchmark(
-    name="home:mnist-mnist-20261121T120000Z", bench="mnist", title="Table 2, MNIST", data="mnist", label="MNIST digits",
+    name="home:mnist-mnist-20261121T120000Z", bench="mnist", title="Table 1, MNIST", data="mnist", label="MNIST digits",
     budget={"data": "mnist", "images": 500000}, seeds=[0, 1, 2], commit="abc", made="2026-11-21T12:00:00Z",
     command="showerscope bench mnist",
     rows=[digits_row("cond. VAE", "vae", 6.0, published="cond VAE"), digits_row("cond. DCGAN", "dcgan", 1.2)],
