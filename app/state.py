@@ -33,7 +33,7 @@ API_KEY = secrets.token_urlsafe(32)
 # Keys of widgets that stand in the URL, so that a copied link reopens the same view.
 RUN, STEP, SEED, CONVENTION = "run", "step", "seed", "convention"
 ENSEMBLE = "n"
-TRAIN_DATA, TRAIN_MODEL, TRAIN_RUNS = "data", "model", "runs"
+TRAIN_DATA, TRAIN_MODEL, TRAIN_RUNS, TRAIN_START = "data", "model", "runs", "from"
 CURVE_AXES, SMOOTHING, TRAIN_STEP = "axes", "smooth", "at"
 MAP_COLOUR, MAP_POINTS, MAP_PERPLEXITY = "colour", "points", "perplexity"
 SET, SPECIES, PHOTONS, AGAINST = "set", "species", "photons", "against"

@@ -13,12 +13,16 @@ Value = float | int | bool | str
 
 
 def show(
-    model: ModelInfo, columns: int = 2, filled: Mapping[str, Value] | None = None, kind: DataKind = "showers"
+    model: ModelInfo,
+    columns: int = 2,
+    filled: Mapping[str, Value] | None = None,
+    kind: DataKind = "showers",
+    only: str = "",
 ) -> dict[str, Value]:
     """Draw the fields for data of a kind, group by group; the values as they stand. filled: what to open with instead
-    of defaults."""
+    of defaults; only: the group to draw instead of all."""
     config: dict[str, Value] = {}
-    fields = model.fields_for(kind)
+    fields = [field for field in model.fields_for(kind) if not only or field.group == only]
     # each kind has defaults of its own, so values set for another must not stay
     owner = model.name if kind == "showers" else f"{model.name}_{kind}"
     # What one changes first stands first: how long, how fast.

@@ -27,7 +27,7 @@ def show() -> None:
         notices.stale()
     left, right = st.columns([1, 2.6], gap="medium")
     with left:
-        start_form(book, sets)
+        start_form(book, sets, kept.value)
     with right:
         chosen = choose_runs(kept.value)
         if not chosen:
@@ -39,7 +39,7 @@ def show() -> None:
         st.fragment(run_every=1.0 if live else None)(progress.watch)([run.run_id for run in chosen], live, dark)
 
 
-def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
+def start_form(book: Catalogue, sets: list[DatasetInfo], runs: list[RunInfo]) -> None:
     """Data set, model, the model's own fields, start."""
     if not book.models or not sets:
         notices.empty("The engine offers no model or no data set to train on.")
@@ -72,8 +72,10 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
     kind = known[data].kind
     if foreign := len(model.fields) - len(model.fields_for(kind)):
         st.caption(f"{foreign} settings are left out: they are for other data than {kind}.")
+    start = choose_start(name, known[data], known, runs)
     with st.form("start", border=False):
-        config = form.show(model, filled=filled.config if filled else None, kind=kind)
+        only = "Training" if start else ""
+        config = form.show(model, filled=filled.config if filled else None, kind=kind, only=only)
         called, seed = st.columns([2, 1])
         title = called.text_input("Name of the run", key="train_name", max_chars=80, placeholder=name)
         seeded = filled.seed if filled else 0
@@ -85,7 +87,30 @@ def start_form(book: Catalogue, sets: list[DatasetInfo]) -> None:
         if not allowed:
             st.caption("This engine was started with `--no-train`: it shows and generates, but does not train.")
     if pressed:
-        begin(TrainSpec(data=data, model=name, config=config, seed=int(chosen_seed), name=title or ""))
+        spec = TrainSpec(data=data, model=name, config=config, seed=int(chosen_seed), name=title or "", start=start)
+        begin(spec)
+
+
+def choose_start(model: str, data: DatasetInfo, known: dict[str, DatasetInfo], runs: list[RunInfo]) -> str:
+    """The run whose weights a training starts from: one of this model on like data, or none."""
+    like = {name for name, d in known.items() if (d.kind, d.shape) == (data.kind, data.shape)}
+    titles = {r.run_id: header.label(r) for r in runs if r.model == model and r.data in like and r.checkpoints}
+    if not titles:
+        return ""
+    if st.session_state.get(state.TRAIN_START, "") not in titles:
+        st.session_state.pop(state.TRAIN_START, None)
+    chosen = st.selectbox(
+        "Start from",
+        ["", *titles],
+        format_func=lambda run: titles.get(run, "new weights"),
+        key=state.TRAIN_START,
+        bind="query-params",
+        help="Go on from the last weights of another run of this model: learn much from fast showers, the rest from "
+        "Geant4's. Networks, losses and scalers are that run's; a tenth of its step size is a good beginning.",
+    )
+    if chosen:
+        st.caption("Networks and losses as in that run.")
+    return chosen or ""
 
 
 def training_allowed() -> bool:

@@ -7,6 +7,7 @@ from fake import BUNDLED, DownEngine, FakeEngine
 from streamlit.testing.v1 import AppTest
 
 from app import state
+from app.components import header
 from app.views import about
 from engine.schema import Engine, EngineDown, TrainSpec
 
@@ -124,6 +125,34 @@ def test_train_starts_a_run_with_the_form_of_the_model(fake: FakeEngine):
     started = [run for run in fake.runs() if not run.bundled]
     assert len(started) == 1
     assert test.session_state[state.TRAIN_RUNS] == [started[0].run_id]
+
+
+def test_train_starts_from_the_weights_of_a_run_that_fits(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch):
+    asked: list[TrainSpec] = []
+    submit = fake.submit
+    monkeypatch.setattr(fake, "submit", lambda spec: asked.append(spec) or submit(spec))
+    bundled = next(run for run in fake.runs() if run.bundled)
+    test = page("train")
+    test.query_params["from"] = header.label(bundled)
+    test.run()
+    assert test.selectbox(key=state.TRAIN_START).value == bundled.run_id
+    assert "Networks and losses as in that run" in words(test)
+    test.button(key="start_training").click().run()
+    assert not test.exception
+    assert asked[0].start == bundled.run_id
+    training = {f.name for f in fake.catalogue().models[0].fields if f.group == "Training"}
+    assert asked[0].config.keys() == training, "settings of networks would be refused"
+    page("train").run().button(key="start_training").click().run()
+    assert asked[1].start == ""
+    assert asked[1].config.keys() > training
+
+
+def test_a_link_to_a_start_that_is_gone_opens_with_new_weights(fake: FakeEngine):
+    test = page("train")
+    test.query_params["from"] = "gone"
+    test.run()
+    assert not test.exception
+    assert test.selectbox(key=state.TRAIN_START).value == ""
 
 
 def test_train_buttons_do_what_they_say(fake: FakeEngine):
