@@ -13,6 +13,7 @@ from test_main import ROOT, address, browser, complaints, no_traceback, open_pag
 from engine.benchmarks import read
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+QUICK = "Table+1%2C+ZDC+%C2%B7+zdc_fast+%C2%B7+quick"
 RECORD = read(ROOT / "assets" / "reference" / "table1_quick.json", house=True)
 
 
@@ -37,6 +38,8 @@ def test_the_table_is_read_sorted_and_downloaded(address: str, page: Page, compl
     page.goto(address)
     expect(page.locator(".st-key-strip")).to_be_visible(timeout=60_000)
     open_page(page, "Compare")
+    expect(page.get_by_text("not ranked against ours")).to_be_visible(timeout=60_000)
+    page.goto(f"{address}/compare?record={QUICK}")
     expect(page.get_by_text("no verdict")).to_be_visible(timeout=60_000)
     expect(page.get_by_text(f"commit {RECORD.commit}")).to_be_visible()
     expect(page.get_by_text("not ranked against ours")).to_be_visible()
@@ -66,7 +69,7 @@ def test_the_table_is_read_sorted_and_downloaded(address: str, page: Page, compl
 
 
 def test_a_row_leads_to_train_with_its_settings_and_a_link_reopens_it(address: str, page: Page, complaints: list[str]):  # noqa: F811
-    page.goto(f"{address}/compare?row=cond.+SAE%2C+hypersphere")
+    page.goto(f"{address}/compare?record={QUICK}&row=cond.+SAE%2C+hypersphere")
     expect(page.get_by_text(re.compile("--set target=hypersphere"))).to_be_visible(timeout=60_000)
     page.get_by_role("link", name="Open in Train with these settings").click()
     expect(page.get_by_text("Opened with the settings of cond. SAE, hypersphere")).to_be_visible(timeout=60_000)
