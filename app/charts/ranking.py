@@ -108,6 +108,9 @@ def floor_title(record: Benchmark) -> str:
 
 def measures(record: Benchmark, column: Column) -> bool:
     """Whether values are worth giving as multiples of the floor: it is what they approach, and clear of 0."""
+    values = [row.metrics.get(column.name) for row in record.rows]
+    if not any(value is not None and value.floor is not None for value in values):
+        return False
     found = floor(record, column.name)
     return column.direction == "lower" and found is not None and found.value > max(0.0, CLEAR * found.error)
 

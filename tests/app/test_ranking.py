@@ -117,6 +117,7 @@ def test_a_metric_without_a_floor_takes_that_of_a_simulation_made_again():
     assert ranking.floor(QUICK, "dispersion") is None
     again = QUICK.model_copy(update={"again": {"dispersion": delta, "mae": value(99, 1)}})
     assert ranking.floor(again, "dispersion") == delta
+    assert [c.name for c in COLUMNS if ranking.measures(again, c)] == ["mae", "wasserstein"], "rows have no δ floor"
     own = ranking.floor(QUICK, "mae")
     assert own is not None
     assert ranking.floor(again, "mae") == own, "replicas that are there come first"
