@@ -57,7 +57,7 @@ class Config(BaseModel):
     decoder: Literal["spots", "convolutions", "subpixel"] = option(
         "spots",
         "A sum of Gaussian spots in fibre coordinates; the paper's four transposed convolutions, four times slower; or "
-        "convolutions whose channels become pixels, half the cost of these.",
+        "3×3 convolutions whose channels become pixels.",
         source=f"convolutions: {PAPER} §4; sub-pixel: arXiv:1609.05158; spots: own",
         kinds=PICTURES,
     )

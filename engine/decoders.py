@@ -58,7 +58,8 @@ class ConvolutionDecoder(nn.Module):
 
 
 class SubpixelDecoder(nn.Module):
-    """3×3 convolutions whose channels become pixels, twice; half the cost of transposed ones.
+    """3×3 convolutions whose channels become pixels, twice; at equal `width` they cost several times as much
+    as the transposed ones.
 
     References: W. Shi et al., Real-Time Single Image and Video Super-Resolution, https://arxiv.org/abs/1609.05158.
     """

@@ -246,7 +246,7 @@ class Service:
         data = self.shelf.data(spec.data)
         command, start = command_of(spec), self._start(spec) if spec.start else None
         if start is not None:
-            spec = spec.model_copy(update={"config": self._inherited(start, spec, data.kind)})
+            spec = spec.model_copy(update={"config": self._inherited(spec, data.kind)})
         config = models.configure(kind, spec.config, data.kind)
         if start is not None:
             models.adopt(kind(config, data.space), start)
@@ -275,18 +275,17 @@ class Service:
             raise NotFound(f"run {spec.start} has no checkpoint yet: wait for the first one")
         return self.store.weights(spec.start)
 
-    @staticmethod
-    def _inherited(start: Path, spec: TrainSpec, kind: DataKind) -> dict[str, Any]:
+    def _inherited(self, spec: TrainSpec, kind: DataKind) -> dict[str, Any]:
         """The settings of a training with those of its start's networks and losses, unless it names its own."""
-        from engine.config import form, settings
+        from engine.config import form
         from engine.models import base as models
 
-        other, _ = models.load(start)
-        if other.name != spec.model:
-            raise WrongInput(f"{spec.start} is a {other.name}: a {spec.model} cannot start from its weights")
-        training = {field.name for field in form(type(other.config)) if field.group == "Training"}
-        kept = {name: value for name, value in settings(other.config, kind).items() if name not in training}
-        return kept | spec.config
+        other = self.status(spec.start)
+        if other.model != spec.model:
+            raise WrongInput(f"{spec.start} is a {other.model}: a {spec.model} cannot start from its weights")
+        fields = [f for f in form(models.get(spec.model).Config) if f.group != "Training"]
+        names = {f.name for f in fields if not f.kinds or kind in f.kinds}
+        return {name: value for name, value in other.config.items() if name in names} | spec.config
 
     def _allow(self) -> None:
         if not self.training_allowed:

@@ -30,6 +30,25 @@ def classes_of(points: Arrays) -> np.ndarray:
     return np.asarray(points["conditions"])[:, 0].astype(int)
 
 
+def kept(points: Arrays, gate: np.ndarray, layer: str | None, lassoed: np.ndarray) -> np.ndarray:
+    """Numbers of the points that gate, layer (`data`, `noise` or both) and lasso all keep; nothing when none is set."""
+    gate = gate.copy()
+    if layer in ("data", "noise"):
+        gate &= np.asarray(points["layer"]) == (layer == "noise")
+    if len(lassoed):
+        inside = np.zeros(len(gate), bool)
+        inside[lassoed] = True
+        gate &= inside
+    elif gate.all():
+        return np.zeros(0, int)
+    return np.flatnonzero(gate)
+
+
+def spread(index: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of a selection, evenly over it."""
+    return index[np.linspace(0, len(index) - 1, min(len(index), most)).astype(int)]
+
+
 def groups_of(points: Arrays, colour_by: str, names: dict[int, str]) -> list[Group]:
     """How a colouring splits the points into series; their order is the order of ECharts' series indices. names: of
     species, or of classes where points have these."""

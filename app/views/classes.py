@@ -27,15 +27,7 @@ def apply_gates(points_: Arrays, lassoed: np.ndarray, dataset: DatasetInfo) -> n
     gate = np.ones(len(points_["layer"]), bool)
     if wanted:
         gate &= np.isin(scatter.classes_of(points_), wanted)
-    if layer in ("data", "noise"):
-        gate &= np.asarray(points_["layer"]) == (layer == "noise")
-    if len(lassoed):
-        inside = np.zeros(len(gate), bool)
-        inside[lassoed] = True
-        gate &= inside
-    elif gate.all():
-        return np.zeros(0, int)
-    return np.flatnonzero(gate)
+    return scatter.kept(points_, gate, layer, lassoed)
 
 
 def gallery(
@@ -54,27 +46,22 @@ def gallery(
             "Nothing selected: below a sample of the whole map. Draw a lasso, click a point, or set a gate above."
         )
     found: list[tuple[str, np.ndarray, str]] = []
+    most = GALLERY[dataset.kind]
     if len(data):
-        rows = np.asarray(points_["row"])[spread(data, dataset)].tolist()
+        rows = np.asarray(points_["row"])[scatter.spread(data, most)].tolist()
         real = state.engine().showers(run.data, rows)["showers"]
         found.append(("Real", np.asarray(real), f"{len(real)} of n/N = {len(data)}/{len(every[0])}"))
         if len(chosen) == 1:
             code = decoded(run, request, points_, data)
             found.append(("Decoded from its code", code, f"{kinds.class_word(dataset)} {class_of(points_, data)}"))
     if len(noise):
-        code = decoded(run, request, points_, spread(noise, dataset))
+        code = decoded(run, request, points_, scatter.spread(noise, most))
         found.append(("Decoded noise", code, f"{len(code)} of n/N = {len(noise)}/{len(every[1])}"))
     draw(run, dataset, found, len(chosen), dark)
 
 
 def class_of(points_: Arrays, index: np.ndarray) -> str:
     return f"{np.asarray(points_['conditions'])[index[0], 0]:g}"
-
-
-def spread(index: np.ndarray, dataset: DatasetInfo) -> np.ndarray:
-    """At most a gallery of points, evenly over the selection."""
-    most = GALLERY[dataset.kind]
-    return index[np.linspace(0, len(index) - 1, min(len(index), most)).astype(int)]
 
 
 def decoded(run: RunInfo, request: MapRequest, points_: Arrays, index: np.ndarray) -> np.ndarray:

@@ -152,15 +152,7 @@ def apply_gates(points: Arrays, lassoed: np.ndarray, names: dict[int, str]) -> n
     gate = (energy >= e_low) & (energy <= e_high) & (light >= p_low) & (light <= p_high)
     if species:
         gate &= np.isin(points["pdg"], species)
-    if layer in ("data", "noise"):
-        gate &= np.asarray(points["layer"]) == (layer == "noise")
-    if len(lassoed):
-        inside = np.zeros(len(gate), bool)
-        inside[lassoed] = True
-        gate &= inside
-    elif gate.all():
-        return np.zeros(0, int)
-    return np.flatnonzero(gate)
+    return scatter.kept(points, gate, layer, lassoed)
 
 
 def gallery(run: RunInfo, request: MapRequest, points: Arrays, chosen: np.ndarray) -> None:
@@ -172,11 +164,11 @@ def gallery(run: RunInfo, request: MapRequest, points: Arrays, chosen: np.ndarra
         st.caption("Nothing selected: below a sample of the whole map. Draw a lasso on the map, or set a gate above.")
     figures = []
     if len(data):
-        rows = np.asarray(points["row"])[spread(data)].tolist()
+        rows = np.asarray(points["row"])[scatter.spread(data, GALLERY)].tolist()
         showers = state.engine().showers(run.data, rows)["showers"]
         figures.append(sheet(showers, f"<b>Simulation</b>, {len(showers)} of n/N = {len(data)}/{len(every[0])}"))
     if len(noise):
-        codes = np.asarray(points["latent"], float)[spread(noise)].tolist()
+        codes = np.asarray(points["latent"], float)[scatter.spread(noise, GALLERY)].tolist()
         showers = state.engine().decode(run.run_id, codes, request.step)["showers"]
         figures.append(sheet(showers, f"<b>Decoded noise</b>, {len(showers)} of n/N = {len(noise)}/{len(every[1])}"))
     if not figures:
@@ -185,11 +177,6 @@ def gallery(run: RunInfo, request: MapRequest, points: Arrays, chosen: np.ndarra
     st.caption(
         "Each shower on its own log colour scale; decoded noise is the expected light, simulation whole photons."
     )
-
-
-def spread(index: np.ndarray) -> np.ndarray:
-    """At most a gallery of points, evenly over the selection."""
-    return index[np.linspace(0, len(index) - 1, min(len(index), GALLERY)).astype(int)]
 
 
 def sheet(showers: np.ndarray, caption: str) -> str:

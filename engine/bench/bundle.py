@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.bench import bundled
+from engine.bench.rows import commit
 from engine.models import base as models
 from engine.schema import EngineError, RunInfo, WrongInput
 from engine.service import Service
@@ -23,12 +23,6 @@ ROOT = Path(__file__).parents[2]
 RECORD = ROOT / "assets" / "reference" / "bundled.json"
 README = ROOT / "README.md"
 BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.DOTALL)
-
-
-def commit() -> str:
-    """The commit that the code stands at, marked where files differ from it."""
-    asked = ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
-    return subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def bundle(service: Service, run: str, title: str, trained_at: str) -> Path:
@@ -70,7 +64,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("run", help="id of a finished run")
     parser.add_argument("--title", default="bundled e2e SAE, ZN Geant4")
-    parser.add_argument("--commit", default=commit(), help="the commit that the run was trained at, if not this one")
+    parser.add_argument(
+        "--commit", default=commit(strict=True), help="the commit that the run was trained at, if not this one"
+    )
     given = parser.parse_args()
     try:
         print(bundle(Service(), given.run, given.title, given.commit))

@@ -215,9 +215,11 @@ def identity(data: Any) -> str:
     return zdc_fast.folder(1).name if data.kind == "showers" else f"{data.label} {len(data.showers)}"
 
 
-def commit() -> str:
+def commit(strict: bool = False) -> str:
+    """The commit that the code stands at, marked where files differ from it; outside a repository nothing, or where
+    that is `strict` an error."""
     asked = ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=strict)
     return done.stdout.strip()
 
 

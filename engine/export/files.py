@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from engine.export.writers import writing
 from engine.schema import Arrays, WrongInput
-from engine.spaces import ZDC_COLUMNS, Column, check_rows
+from engine.spaces import MOST_ROWS, ZDC_COLUMNS, Column, check_rows
 
 BROKEN_ZIP = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, KeyError)
 """What numpy raises on a file that is cut off, of another kind, or pickled."""
-MOST_ROWS = 1_000_000
 
 
 def pack(made: Arrays, format: str) -> bytes:

@@ -17,8 +17,8 @@ PAPER = "arXiv:1511.06434"
 class DCGANConfig(GANConfig):
     decoder: Literal["spots", "convolutions", "subpixel"] = option(
         "convolutions",
-        "A sum of Gaussian spots in fibre coordinates, four transposed convolutions, or convolutions whose channels "
-        "become pixels, half the cost of these.",
+        "A sum of Gaussian spots in fibre coordinates, four transposed convolutions, or 3×3 ones whose channels "
+        "become pixels.",
         source=f"convolutions: {PAPER} §3; sub-pixel: arXiv:1609.05158; spots: own",
         kinds=PICTURES,
     )

@@ -1,5 +1,6 @@
 """An engine whose data are no showers: every question has an answer, or one sentence that says why not."""
 
+import csv
 import io
 import json
 
@@ -10,9 +11,20 @@ from conftest import serving, train_here, wait_for
 
 from app.client import Client
 from engine import cli
-from engine.schema import Engine, EvaluateRequest, GenerateRequest, MapRequest, Particle, TrainSpec, WrongInput
+from engine.datasets import base as datasets
+from engine.schema import (
+    Engine,
+    EvaluateRequest,
+    GenerateRequest,
+    MapRequest,
+    Particle,
+    PrepareTask,
+    TrainSpec,
+    WrongInput,
+)
 from engine.server import LOCAL_NAMES, make_app
-from engine.service import CLOUD, Service
+from engine.service import CLOUD, Service, strip
+from engine.work import unit_of
 
 TOY = "toy_spirals"
 
@@ -30,6 +42,15 @@ def service(make_home, tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(service) -> str:
     info = train_here(service, TrainSpec(data=TOY, model="e2e_sae", config={"epochs": 2, "batch": 1000}))
+    assert info.state == "finished", info.error
+    return info.run_id
+
+
+@pytest.fixture(scope="module")
+def informed(service) -> str:
+    """A model of two spirals whose decoder sees the class."""
+    config = {"epochs": 1, "batch": 2000, "hidden": 16, "informed": True, "blur": 5.0}
+    info = train_here(service, TrainSpec(data=TOY, config=config))
     assert info.state == "finished", info.error
     return info.run_id
 
@@ -143,3 +164,57 @@ def test_the_command_line_draws_n_of_each_class(service, run, tmp_path, capsys):
         assert np.bincount(file["conditions"][:, 0].astype(int)).tolist() == [5, 5]
     assert cli.main(["generate", "--run", run, "--pdg", "22", "--out", str(out)]) == 2
     assert "--pdg is for showers" in capsys.readouterr().err
+
+
+def test_a_strip_of_points_is_a_cloud_that_the_model_has_not_seen():
+    data = datasets.load("toy_spirals")
+    rows = strip(data)
+    assert len(rows) == CLOUD
+    assert (data.split[rows] == 1).all()
+    assert set(data.conditions[rows, 0]) == {0, 1}
+
+
+def test_a_strip_of_images_has_one_of_each_class():
+    data = datasets.load("mnist")
+    assert data.conditions[strip(data), 0].tolist() == list(range(10))
+
+
+def test_a_code_is_decoded_at_the_class_that_is_given(service, informed):
+    run = informed
+    codes = [[0.3, -0.2]] * 2
+    both = service.decode(run, codes, None, [[0.0], [1.0]])["showers"]
+    assert np.abs(both[0] - both[1]).max() > 0
+    alike = service.decode(run, codes, None, [[1.0], [1.0]])["showers"]
+    np.testing.assert_array_equal(alike[0], alike[1])
+    assert service.decode(run, codes)["showers"].shape == (2, 2)
+
+
+@pytest.mark.parametrize("conditions", [[[0.0]], [[0.0], [2.0]], [[0.0], [0.5]], [[0.0, 1.0], [0.0, 1.0]]])
+def test_a_code_without_its_class_is_refused(service, informed, conditions: list[list[float]]):
+    run = informed
+    with pytest.raises(WrongInput):
+        service.decode(run, [[0.3, -0.2]] * 2, None, conditions)
+
+
+def test_a_table_of_points_has_their_coordinates(service, informed):
+    run = informed
+    request = GenerateRequest(run=run, conditions=[[0.0], [1.0]], n=3)
+    made = service.generate(request)
+    rows = list(csv.DictReader(io.StringIO(service.export(request, "csv").decode())))
+    np.testing.assert_allclose([[float(r["x1"]), float(r["x2"])] for r in rows], made["showers"], rtol=1e-5)
+    assert [float(r["piece"]) for r in rows] == [0, 0, 0, 1, 1, 1]
+
+
+def test_digits_that_are_not_fetched_are_said_to_be(home, tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("SHOWERSCOPE_MNIST")
+    fresh = Service(models=tmp_path)
+    with pytest.raises(WrongInput, match="not fetched yet"):
+        fresh.columns("mnist")
+    fresh.close()
+
+
+def test_progress_counts_what_a_set_holds(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("SHOWERSCOPE_MNIST")
+    assert unit_of(PrepareTask(data="mnist")) == "images"
+    assert unit_of(PrepareTask(data="zdc_fast")) == "showers"
+    assert unit_of(PrepareTask(data="no such set")) == "showers"
