@@ -248,8 +248,9 @@ class Service:
         if start is not None:
             spec = spec.model_copy(update={"config": self._inherited(spec, data.kind)})
         config = models.configure(kind, spec.config, data.kind)
+        model = kind(config, data.space)  # settings that do not go together are refused here, not by a run that fails
         if start is not None:
-            models.adopt(kind(config, data.space), start)
+            models.adopt(model, start)
         info = RunInfo(
             run_id="",
             name=spec.name or f"{spec.model} {spec.data} seed {spec.seed}",

@@ -95,6 +95,13 @@ def test_the_form_and_the_run_know_only_settings_of_points(engine, run):
         engine.submit(TrainSpec(data=TOY, config={"spots": 3}))
 
 
+def test_settings_that_do_not_suit_the_data_are_refused_before_a_run_is_entered(service):
+    known = len(service.runs())
+    with pytest.raises(WrongInput, match="spots are of showers: choose decoder"):
+        service.submit(TrainSpec(data="mnist", model="dcgan", config={"decoder": "spots"}))
+    assert len(service.runs()) == known
+
+
 def test_generation_follows_its_classes_and_its_seed(engine, run):
     request = GenerateRequest(run=run, conditions=[[0.0], [1.0]], n=3, seed=4)
     made = engine.generate(request)
