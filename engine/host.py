@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +52,12 @@ class Host:
         torch.set_num_threads(self.threads)
         self._models: OrderedDict[tuple[Path, int], Held] = OrderedDict()
         self._turn = threading.Lock()
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Seconds: of the calling thread where it computes alone, which are the same beside other work; else of the
+        wall."""
+        return time.thread_time if self.device == "cpu" and self.threads == 1 else time.perf_counter
 
     def held(self) -> list[tuple[Path, Held]]:
         """The files and models that stand ready."""
