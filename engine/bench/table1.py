@@ -17,8 +17,8 @@ from engine.models import base as models
 
 PRIMARIES = 5000
 """Test primaries."""
-SHOWERS, QUICK_SHOWERS = 500_000, 80_000
-"""Training showers that each row sees: six passes over the training primaries of `zdc_fast`, or one."""
+SHOWERS, QUICK_SHOWERS = 330_000, 80_000
+"""Training showers that each row sees: four passes over the training primaries of `zdc_fast`, or one."""
 QUICK_PRIMARIES = 1000
 FREE = {"conditional": False}
 PLAIN = {"energy_score_weight": 0.0}
