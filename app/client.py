@@ -229,6 +229,9 @@ class Client:
     def evaluate(self, request: EvaluateRequest) -> Report:
         return self._ask(Report, self._call("evaluate", request=request))
 
+    def report(self, task_ids: list[str]) -> bytes:
+        return self._call("report", task_ids=task_ids).content
+
     def benchmarks(self) -> list[Benchmark]:
         return self._ask(BENCHMARKS, self._call("benchmarks"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from engine.schema.runs import MetricValue
+from engine.schema.evaluation import MetricValue
 
 
 class BenchmarkRow(BaseModel):

@@ -62,6 +62,10 @@ class MetricInfo(BaseModel):
     formula: str
     source: str = ""
     kinds: list[DataKind] = ["showers"]
+    group: Literal["channels", "replicas", "shape", "features", "classifiers", "pictures"] = "channels"
+    """What it looks at: for headings."""
+    slow: bool = False
+    """Minutes: only where it is asked for."""
 
 
 class ParticleInfo(BaseModel):

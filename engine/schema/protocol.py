@@ -6,13 +6,12 @@ from typing import Protocol
 
 from engine.schema.benchmarks import Benchmark
 from engine.schema.catalogue import Catalogue, DatasetInfo, Health
+from engine.schema.evaluation import EvaluateRequest, Report
 from engine.schema.runs import (
-    EvaluateRequest,
     GenerateRequest,
     History,
     MapRequest,
     Particle,
-    Report,
     RunInfo,
     TrainSpec,
 )
@@ -70,7 +69,14 @@ class Engine(Protocol):
 
     def task_arrays(self, task_id: str) -> Arrays:
         """What came out of a simulation: showers (n,H,W) [photons], conditions (n,9), cpu_seconds (n,), pdg,
-        replica. meta: `label`, `notes`, `seconds` with the start of the process. Raises `NotFound` before its end."""
+        replica. meta: `label`, `notes`, `seconds` with the start of the process.
+
+        Of an evaluation of showers, a row a primary in ascending id: primary_id (P,), row (P,) of its first simulated
+        shower, pdg, conditions (P,9), impact_mm (P,2), simulated (P,R,5) and generated (P,R',5) channel sums
+        [photons], mae (P,) and mae_floor (P,) [photons]; radius_mm (K+1,) edges with profile_simulated,
+        profile_generated (K,) and their errors profile_simulated_error, profile_generated_error (K,) [share of light];
+        correlation_simulated, correlation_generated (5,5). Other kinds of data have primary_id, row and conditions.
+        Raises `NotFound` before its end."""
         ...
 
     def runs(self) -> list[RunInfo]: ...
@@ -125,7 +131,15 @@ class Engine(Protocol):
         0–1, `step`, `epoch`, `eta_s`, `error`."""
         ...
 
-    def evaluate(self, request: EvaluateRequest) -> Report: ...
+    def evaluate(self, request: EvaluateRequest) -> Report:
+        """Metrics alone, at once. What a page shows is an `EvaluateTask`: it has progress, and is kept with the run."""
+        ...
+
+    def report(self, task_ids: list[str]) -> bytes:
+        """Finished evaluations (one to six) of the same primaries as one HTML page that stands alone: provenance,
+        tables with errors and floors, channels with ratio panels, breakdowns, times. Raises `NotFound` before their
+        end, `WrongInput` where they judge different primaries or readings."""
+        ...
 
     def benchmarks(self) -> list[Benchmark]:
         """Records of `showerscope bench`: those of the house, then those of this home, newest first."""

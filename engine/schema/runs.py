@@ -139,34 +139,3 @@ class MapRequest(BaseModel):
     n: Annotated[int, Field(ge=50, le=20_000)] = 1000
     perplexity: Annotated[float, Field(ge=2, le=200)] = 30.0
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-
-
-class EvaluateRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    run: str
-    data: str | None = None
-    split: Split = "test"
-    metrics: list[str] | None = None
-    convention: str = "paper"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-
-
-class MetricValue(BaseModel):
-    value: float
-    error: float
-    unit: str
-    floor: float | None = None
-    """The same metric of one simulation against another, same primaries, same size."""
-    floor_error: float | None = None
-
-
-class Report(BaseModel):
-    run_id: str
-    data: str
-    label: str
-    split: str
-    convention: str
-    showers: int
-    primaries: int
-    seconds: float
-    metrics: dict[str, MetricValue]

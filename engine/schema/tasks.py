@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engine.schema.evaluation import EvaluateRequest, Report
 from engine.schema.runs import Particle, Split, State
 from engine.schema.wire import WrongInput
 
@@ -190,14 +191,22 @@ class CheckTask(BaseModel):
     split: Split = "test"
 
 
-Task = Annotated[PrepareTask | ImportTask | SimulateTask | CheckTask, Field(discriminator="kind")]
+class EvaluateTask(BaseModel):
+    """Judge a run: its metrics, broken down, with times and calibration, and the arrays that pages draw."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["evaluate"] = "evaluate"
+    request: EvaluateRequest
+
+
+Task = Annotated[PrepareTask | ImportTask | SimulateTask | CheckTask | EvaluateTask, Field(discriminator="kind")]
 
 
 class TaskInfo(BaseModel):
     """Where a task stands, and what came out of it."""
 
     task_id: str
-    kind: Literal["prepare", "import", "simulate", "check"]
+    kind: Literal["prepare", "import", "simulate", "check", "evaluate"]
     state: State = "queued"
     done: float = 0.0
     total: float = 0.0
@@ -210,6 +219,8 @@ class TaskInfo(BaseModel):
     """Of a finished import."""
     validation: Validation | None = None
     """Of a finished check."""
+    evaluation: Report | None = None
+    """Of a finished evaluation."""
 
     @property
     def ended(self) -> bool:
