@@ -20,7 +20,8 @@ from engine.datasets.base import Dataset
 from engine.job import ACTIVE
 from engine.jobs import Jobs
 from engine.once import Once
-from engine.runs import BUNDLED, Store, command_of, read_bundled
+from engine.rack import MODELS, Rack
+from engine.runs import BUNDLED, Store, command_of
 from engine.schema import (
     Arrays,
     Benchmark,
@@ -35,7 +36,6 @@ from engine.schema import (
     History,
     ImportReport,
     MapRequest,
-    NotFound,
     Particle,
     Report,
     RunInfo,
@@ -54,7 +54,6 @@ if TYPE_CHECKING:  # torch takes seconds to import: what needs it imports it at 
     from engine.host import Held, Host
     from engine.latent import Maps
 
-ASSETS = Path(__file__).parents[1] / "assets"
 PARTICLES = (2112, 22, -2112, 130, 2212, 3122)
 MOST_SHOWERS = 1_000_000
 STRIP = 8
@@ -74,14 +73,14 @@ class Service:
     """The engine of one home. Safe to use from several threads."""
 
     def __init__(
-        self, training_allowed: bool = True, models: Path = ASSETS / "models", at_once: int = 1, making: bool = False
+        self, training_allowed: bool = True, models: Path = MODELS, at_once: int = 1, making: bool = False
     ) -> None:
         self.shelf = Shelf(making)
         self.home = self.shelf.home
         self.training_allowed = training_allowed
-        self.bundle = models
         self.store = Store(self.home)
         self.jobs = Jobs(self.home, self.store, at_once)
+        self.rack = Rack(self.store, self.jobs, models)
         self.once = Once()
         self._histories: dict[str, tuple[object, float, History]] = {}
 
@@ -133,7 +132,7 @@ class Service:
             queued=states.count("queued"),
             training_allowed=self.training_allowed,
             loaded=[
-                BUNDLED + path.stem if path.parent == self.bundle else held.meta.get("run", path.stem)
+                BUNDLED + path.stem if path.parent == self.rack.bundle else held.meta.get("run", path.stem)
                 for path, held in self.host.held()
             ],
             memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
@@ -209,29 +208,10 @@ class Service:
 
     # -------------------------------------------------------------------------------------------------------- runs
     def runs(self) -> list[RunInfo]:
-        """Runs of this home, newest first, those of a shared store that are not among them, then bundled models."""
-        here = self.jobs.infos()
-        known = {info.run_id for info in here}
-        others = [info for info in self.store.infos() if info.run_id not in known] if self.store.shared else []
-        return [*here, *others, *(self._bundled(path) for path in sorted(self.bundle.glob("*.safetensors")))]
+        return self.rack.infos()
 
     def status(self, run: str) -> RunInfo:
-        if run.startswith(BUNDLED):
-            path = self.bundle / f"{run.removeprefix(BUNDLED)}.safetensors"
-            if path.parent != self.bundle or not path.exists():
-                there = ", ".join(BUNDLED + p.stem for p in sorted(self.bundle.glob("*.safetensors"))) or "none"
-                raise NotFound(f"there is no bundled model {run!r}: there are {there}")
-            return self._bundled(path)
-        try:
-            return self.jobs.info(run)
-        except NotFound:
-            found = [i for i in (self.store.infos() if self.store.shared else []) if i.run_id == run]
-            if not found:
-                raise
-            return found[0]
-
-    def _bundled(self, path: Path) -> RunInfo:
-        return self.once.get(("bundled", path, path.stat().st_mtime_ns), lambda: read_bundled(path))
+        return self.rack.info(run)
 
     def submit(self, spec: TrainSpec) -> str:
         return self.prepare(spec).run_id
@@ -244,7 +224,7 @@ class Service:
         self._allow()
         kind = models.get(spec.model)
         data = self.shelf.data(spec.data)
-        command, start = command_of(spec), self._start(spec) if spec.start else None
+        command, start = command_of(spec), self.rack.weights(spec.start)[0] if spec.start else None
         if start is not None:
             spec = spec.model_copy(update={"config": self._inherited(spec, data.kind)})
         config = models.configure(kind, spec.config, data.kind)
@@ -266,15 +246,6 @@ class Service:
         info = info.model_copy(update={"run_id": self.store.create(info)})
         self.jobs.submit(info, spec, self.host.threads, self.host.device, inline, start)
         return info
-
-    def _start(self, spec: TrainSpec) -> Path:
-        """The weights that a training starts from."""
-        info = self.status(spec.start)
-        if info.bundled:
-            return self.bundle / f"{spec.start.removeprefix(BUNDLED)}.safetensors"
-        if not info.checkpoints:
-            raise NotFound(f"run {spec.start} has no checkpoint yet: wait for the first one")
-        return self.store.weights(spec.start)
 
     def _inherited(self, spec: TrainSpec, kind: DataKind) -> dict[str, Any]:
         """The settings of a training with those of its start's networks and losses, unless it names its own."""
@@ -340,27 +311,8 @@ class Service:
     # -------------------------------------------------------------------------------------------------- generation
     def _model(self, run: str, step: int | None) -> tuple[Held, RunInfo, Checkpoint]:
         """A run's model on the device and the checkpoint that it is. Raises `NotFound` where there is none."""
-        info = self.status(run)
-        if not info.checkpoints:
-            raise NotFound(f"run {run} has no checkpoint yet: wait for the first one")
-        checkpoint = info.checkpoints[-1]
-        if step is not None:
-            found = [c for c in info.checkpoints if c.step == step]
-            if not found:
-                steps = ", ".join(str(c.step) for c in info.checkpoints)
-                raise NotFound(f"run {run} has no checkpoint at step {step}: there are {steps}")
-            checkpoint = found[0]
-        if info.bundled:
-            return self.host.load(self.bundle / f"{run.removeprefix(BUNDLED)}.safetensors"), info, checkpoint
-        try:
-            path = self.once.get(("weights", run, checkpoint.step), lambda: self.store.weights(run, checkpoint.step))
-            return self.host.load(path), info, checkpoint
-        except (NotFound, WrongInput):
-            if step is not None:
-                raise
-            # the newest was cut off by a kill: the one before is meant
-            held = self.host.load(self.store.weights(run))
-            return held, info, Checkpoint(step=int(held.meta["step"]), epoch=int(held.meta["epoch"]))
+        path, info, checkpoint = self.rack.weights(run, step)
+        return self.host.load(path), info, checkpoint
 
     def generate(self, request: GenerateRequest) -> Arrays:
         held, info, checkpoint = self._model(request.run, request.step)

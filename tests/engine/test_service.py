@@ -273,7 +273,7 @@ def test_a_submitted_run_waits_in_the_queue_and_can_be_taken_out(engine):
 def test_a_bundled_model_is_a_run_that_cannot_be_steered(trained, tmp_path):
     service, run = trained
     (tmp_path / "small.safetensors").write_bytes(service.store.weights(run).read_bytes())
-    service.bundle, before = tmp_path, service.bundle
+    service.rack.bundle, before = tmp_path, service.rack.bundle
     try:
         info = service.status("bundled:small")
         assert (info.bundled, info.state, info.data, info.model) == (True, "finished", "zdc_geant4", "e2e_sae")
@@ -286,7 +286,7 @@ def test_a_bundled_model_is_a_run_that_cannot_be_steered(trained, tmp_path):
         with pytest.raises(NotFound):
             service.status("bundled:../small")
     finally:
-        service.bundle = before
+        service.rack.bundle = before
 
 
 def test_the_newest_snapshot_cut_off_by_a_kill_leaves_the_one_before_in_use(trained):
