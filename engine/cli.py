@@ -118,17 +118,36 @@ def generate(args: argparse.Namespace) -> int:
 
 
 def evaluate(args: argparse.Namespace) -> int:
+    from engine.export import report as html
+
     names = [name for name in args.metrics.split(",") if name] if args.metrics else None
-    values = {"run": args.run, "data": args.data, "metrics": names, "convention": args.channels}
+    values = {
+        "run": args.run,
+        "data": args.data,
+        "metrics": names,
+        "convention": args.channels,
+        "slow": args.classifiers,
+    }
+    values |= {"reading": args.reading, "threshold": args.threshold, "primaries": args.primaries}
     request = _checked(EvaluateRequest, values | {"seed": args.seed, "split": args.split})
-    report = _service().evaluate(request)
+    report, arrays = _service().judged(request, data_commands.progress(""))
+    if args.report:
+        Path(args.report).write_bytes(html.page([(report, arrays)]))
+    least = f", {report.threshold} photons and more" if report.threshold else ""
     lines = [
         f"{report.run_id} on {report.data}, {report.split}: {report.showers} showers of {report.primaries} primaries, "
-        f"channels {report.convention}"
+        f"channels {report.convention}, light {report.reading}{least}, seed {report.seed}"
     ]
     for name, value in report.metrics.items():
         floor = "" if value.floor is None else f"   floor {value.floor:.4g} ± {value.floor_error or 0:.2g}"
-        lines.append(f"{name:14} {value.value:10.4g} ± {value.error:.2g} {value.unit}{floor}")
+        lines.append(f"{name:18} {value.value:10.4g} ± {value.error:.2g} {value.unit}{floor}")
+    for part in report.parts:
+        found = part.metrics.get("mae")
+        if found and found.floor:
+            lines.append(
+                f"{part.title:18} {found.value / found.floor:10.2f} × the MAE floor, {part.primaries} primaries"
+            )
+    lines += [f"batch {t.batch:<12} {t.ms:10.4g} ± {t.error:.2g} ms each" for t in report.timing]
     _say(args.json, report.model_dump(mode="json"), "\n".join(lines))
     return 0
 
@@ -349,6 +368,11 @@ def parser() -> Parser:
     made.add_argument("--metrics", help="names, comma between")
     made.add_argument("--channels", default="paper", help="read-out convention")
     made.add_argument("--split", choices=("train", "validation", "test"), default="test")
+    made.add_argument("--reading", choices=("drawn", "raw", "truncated"), default="drawn", help="of generated light")
+    made.add_argument("--threshold", type=int, default=0, help="photons that a primary's replicas hold on average")
+    made.add_argument("--primaries", type=int, help="at most so many, the first of the split")
+    made.add_argument("--classifiers", action="store_true", help="those too that take minutes")
+    made.add_argument("--report", metavar="FILE", help="one HTML page that stands alone")
     made.add_argument("--seed", type=int, default=0)
 
     made = command("runs", runs, "list, show, resume or remove runs")

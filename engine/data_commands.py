@@ -45,7 +45,7 @@ def check(args: argparse.Namespace) -> int:
             return _report(args, next(r for r in shelf.imports() if r.name == args.target))
         from engine.validation import check as validate
 
-        show = _progress("")
+        show = progress("")
         found = validate(args.target, args.split, progress=lambda share: show(share, 1.0))
         table = Validation.model_validate(found)
         _say(args.json, table.model_dump(mode="json"), "\n".join(_table(table)))
@@ -57,14 +57,14 @@ def check(args: argparse.Namespace) -> int:
     # a trial import finds all that a real one would
     with tempfile.TemporaryDirectory(prefix=".check-", dir=shelf.home) as trial:
         name = _name_of(Path(args.target))
-        report = import_file(args.target, name, trial, options(args.set), _progress("rows"))
+        report = import_file(args.target, name, trial, options(args.set), progress("rows"))
     return _report(args, report, "would import")
 
 
 def import_set(args: argparse.Namespace) -> int:
     from engine.imports.intake import import_file
 
-    report = import_file(args.files, args.name, _shelf().home, options(args.set), _progress("rows"))
+    report = import_file(args.files, args.name, _shelf().home, options(args.set), progress("rows"))
     return _report(args, report, "imported")
 
 
@@ -76,7 +76,7 @@ def export(args: argparse.Namespace) -> int:
     shelf = _shelf()
     data = shelf.data(args.name)
     rows = np.arange(len(data.showers)) if args.split == "all" else data.rows(args.split)
-    shelf.write_rows(args.name, rows, out, _progress("showers"))
+    shelf.write_rows(args.name, rows, out, progress("showers"))
     result = {"out": str(out), "data": args.name, "showers": len(rows), "bytes": out.stat().st_size}
     _say(args.json, result, f"{len(rows)} showers of {args.name} in {out}, {result['bytes'] / 1e6:.1f} MB")
     return 0
@@ -99,7 +99,7 @@ def simulate(args: argparse.Namespace) -> int:
     out = None if args.out is None else Path(args.out)
     conditions = conditions_of(particle)
     made = simulation.simulate(
-        conditions, args.pdg, args.detector, args.n, args.seed, args.time_limit, progress=_progress("showers")
+        conditions, args.pdg, args.detector, args.n, args.seed, args.time_limit, progress=progress("showers")
     )
     light = made.showers.sum(axis=(1, 2), dtype=np.int64)
     result = {
@@ -190,7 +190,7 @@ def _table(table: Validation) -> list[str]:
     return [*lines, f"{table.within} of {table.of} within {table.target:g} × the floor"]
 
 
-def _progress(unit: str) -> Callable[[float, float], None]:
+def progress(unit: str) -> Callable[[float, float], None]:
     """A line on stderr, where that is a terminal."""
     begin = shown = time.monotonic()
 

@@ -19,6 +19,8 @@ from engine.models import base as models
 from engine.models.base import Model
 from engine.schema import WrongInput
 
+Progress = Callable[[int, int], None]
+
 KEPT = 4
 """Models held at once; the one used longest ago goes first."""
 BATCH = 1024
@@ -77,10 +79,13 @@ class Host:
             self._models.move_to_end(key)
             return self._models[key]
 
-    def sample(self, model: Model, conditions: NDArray, seed: int, light: str) -> NDArray[np.float32]:
-        """Showers (N, H, W) [photons], one a condition row (N, 9); the same for the same seed and rows."""
+    def sample(
+        self, model: Model, conditions: NDArray, seed: int, light: str, tell: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Showers (N, H, W) [photons], one a condition row (N, 9); the same for the same seed and rows. tell: called
+        with showers done and in total."""
         rng = self._rng(seed)
-        return self._batched(lambda part: model.sample(part, rng, light), conditions)
+        return self._batched(lambda part: model.sample(part, rng, light), conditions, tell=tell)
 
     def encode(self, model: Model, showers: NDArray, conditions: NDArray) -> NDArray[np.float32]:
         """Latent codes (N, d). Raises `WrongInput` for a model without latent space."""
@@ -105,11 +110,13 @@ class Host:
     def _rng(self, seed: int) -> Generator:
         return Generator(self.device).manual_seed(seed)
 
-    def _batched(self, work, *inputs: NDArray) -> NDArray[np.float32]:
+    def _batched(self, work, *inputs: NDArray, tell: Progress | None = None) -> NDArray[np.float32]:
         parts: list[Tensor] = []
         with torch.inference_mode():
             for start in range(0, len(inputs[0]), BATCH):
                 rows = [np.ascontiguousarray(array[start : start + BATCH], np.float32) for array in inputs]
                 with self._turn:
                     parts.append(work(*(torch.from_numpy(r).to(self.device) for r in rows)).float().cpu())
+                if tell:
+                    tell(min(start + BATCH, len(inputs[0])), len(inputs[0]))
         return torch.cat(parts).numpy()

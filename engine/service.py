@@ -6,6 +6,7 @@ import platform
 import resource
 import threading
 import time
+from collections.abc import Callable
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -30,12 +31,14 @@ from engine.schema import (
     DataKind,
     DatasetInfo,
     EvaluateRequest,
+    EvaluateTask,
     FileFormat,
     GenerateRequest,
     Health,
     History,
     ImportReport,
     MapRequest,
+    NotFound,
     Particle,
     Report,
     RunInfo,
@@ -194,8 +197,12 @@ class Service:
     def start_task(self, task: Task) -> TaskInfo:
         if task.kind in ("prepare", "import"):
             self._allow()
+        made = ""
+        if isinstance(task, EvaluateTask):
+            request, made = self._settled(task.request)
+            task = EvaluateTask(request=request)
         stamp, again = demands(task, self.home)
-        return self.tasks.start(task, stamp, again)
+        return self.tasks.start(task, f"{made}{stamp}", again)
 
     def task(self, task_id: str) -> TaskInfo:
         return self.tasks.info(task_id)
@@ -429,27 +436,37 @@ class Service:
             self.store.add_file(run, path, "maps")
 
     def evaluate(self, request: EvaluateRequest) -> Report:
-        from engine.judge import judge
-        from engine.metrics import base as metrics
+        return self.judged(request)[0]
 
-        begin = time.perf_counter()
-        held, info, _ = self._model(request.run, None)
+    def judged(
+        self, request: EvaluateRequest, tell: Callable[[float, float], None] = lambda done, total: None
+    ) -> tuple[Report, Arrays]:
+        """`evaluate` with the arrays that pages draw. tell: called with the share that is done, and 1."""
+        from engine.evaluation import evaluate
+
+        request, _ = self._settled(request)
+        held, info, _ = self._model(request.run, request.step)
+        return evaluate(self.host, held.model, self.shelf.data(request.data or info.data), request, info, tell)
+
+    def _settled(self, request: EvaluateRequest) -> tuple[EvaluateRequest, str]:
+        """An evaluation with its checkpoint and data named, and what tells its weights from others of that name."""
+        info, checkpoint = self.rack.checkpoint(request.run, request.step)
         data = self.shelf.data(request.data or info.data)
-        for name in request.metrics or []:
-            metrics.get(name)
-        rows = data.rows(request.split)
-        found = judge(self.host, held.model, data, rows, request.metrics, request.convention, request.seed)
-        return Report(
-            run_id=request.run,
-            data=data.name,
-            label=data.label,
-            split=request.split,
-            convention=request.convention,
-            showers=found.examples,
-            primaries=found.primaries,
-            metrics=found.metrics,
-            seconds=time.perf_counter() - begin,
-        )
+        if data.kind == "showers":
+            zdc.channel_index(data.detector, request.convention)
+        made = f"{info.created} {info.provenance.get('commit', '')} " if info.bundled else ""
+        return request.model_copy(update={"step": checkpoint.step, "data": data.name}), made
+
+    def report(self, task_ids: list[str]) -> bytes:
+        from engine.export import report
+
+        found = []
+        for task_id in task_ids:
+            info = self.tasks.info(task_id)
+            if info.evaluation is None:
+                raise NotFound(f"task {task_id} is {info.state} and has no evaluation: wait for its end")
+            found.append((info.evaluation, self.tasks.arrays(task_id)))
+        return report.page(found)
 
     def benchmarks(self) -> list[Benchmark]:
         return benchmarks.records(self.home, self.once)

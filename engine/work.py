@@ -16,12 +16,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
-from engine.job import write_bytes
+from engine import sets
+from engine.job import write_bytes, write_text
 from engine.runs import home
 from engine.schema import (
     Arrays,
     CheckTask,
     EngineError,
+    EvaluateTask,
     Geant4Info,
     ImportTask,
     NotFound,
@@ -65,6 +67,12 @@ def demands(task: Task, home: Path) -> tuple[str, bool]:
                 raise WrongInput(simulation.MISSING)
             conditions_of(task.particle)
             return f"{simulation.python()} {tables.find(home).label} {version('showerscope')}", False
+        case EvaluateTask():
+            from engine.metrics import base as metrics
+
+            for name in task.request.metrics or []:
+                metrics.get(name)
+            return f"{sets.stamp(task.request.data or '', home)} {version('showerscope')}", False
         case CheckTask():
             from engine.datasets import zdc_fast
 
@@ -129,8 +137,6 @@ def perform(folder: Path) -> TaskInfo:
 
 
 def prepare(task: PrepareTask, folder: Path, tell: Progress) -> dict[str, Any]:
-    from engine import sets
-
     sets.load(task.data, home(), tell)
     return {}
 
@@ -189,10 +195,33 @@ def check(task: CheckTask, folder: Path, tell: Progress) -> dict[str, Any]:
     }
 
 
+def evaluate(task: EvaluateTask, folder: Path, tell: Progress) -> dict[str, Any]:
+    from engine.evaluation import evaluate as judge
+    from engine.host import Host
+    from engine.jobs import Jobs
+    from engine.rack import Rack
+    from engine.runs import BUNDLED, Store
+
+    request = task.request
+    store = Store(home())
+    path, info, _ = Rack(store, Jobs(home(), store)).weights(request.run, request.step)
+    host = Host(threads=1)
+    report, arrays = judge(
+        host, host.load(path).model, sets.load(request.data or info.data, home()), request, info, tell
+    )
+    write_bytes(folder / "result.safetensors", arrays.to_bytes())
+    if not request.run.startswith(BUNDLED):  # kept with the run, in a team's store too
+        beside = folder / f"{folder.name}.json"
+        write_text(beside, report.model_dump_json(indent=1))
+        store.add_file(request.run, beside, "evaluations")
+    return {"evaluation": report}
+
+
 WORK: dict[str, Callable[[Any, Path, Progress], dict[str, Any]]] = {
     "prepare": prepare, "import": import_files, "simulate": simulate, "check": check,
+    "evaluate": evaluate,
 }  # fmt: skip
-UNIT = {"prepare": "showers", "import": "rows", "simulate": "showers", "check": ""}
+UNIT = {"prepare": "showers", "import": "rows", "simulate": "showers", "check": "", "evaluate": ""}
 
 
 def unit_of(task: Task) -> str:

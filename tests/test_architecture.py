@@ -27,6 +27,8 @@ ENGINE_LAYERS = [
         "shelf",
         "benchmarks",
         "judge",
+        "evaluation",
+        "rack",
     },
     {"train", "sets", "once", "imports", "validation"},
     {"models", "autoencoder", "adversarial", "flow", "datasets", "metrics", "geant4"},

@@ -21,7 +21,6 @@ from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.config import Config
 from engine.job import write_text
@@ -105,17 +104,12 @@ def thinned(data: Any, share: float) -> Any:
 def measure(model: Any, data: Any, primaries: int, device: Any, seed: int) -> dict[str, Any]:
     """Every metric on the first test primaries, and the time of a shower."""
     from engine.host import Host
+    from engine.judge import held_out
     from engine.judge import judge as judge_model
 
-    found = judge_model(Host(str(device), 1), model, data, judged(data, primaries), seed=seed)
+    found = judge_model(Host(str(device), 1), model, data, held_out(data, "test", primaries=primaries), seed=seed)
     metrics = {name: value.model_dump() for name, value in found.metrics.items()}
     return {"metrics": metrics, "ms_per_shower": found.ms, "showers": found.examples}
-
-
-def judged(data: Any, primaries: int) -> NDArray[np.int64]:
-    """The rows of the first test primaries."""
-    rows = data.rows("test")
-    return rows[np.isin(data.primary_id[rows], np.unique(data.primary_id[rows])[:primaries])]
 
 
 def apart(row: Row, budget: Budget, seed: int) -> dict[str, Any]:

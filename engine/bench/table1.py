@@ -90,12 +90,12 @@ def again(budget: Budget, seeds: int) -> dict[str, Any]:
 
     from engine import sets
     from engine.datasets import zdc_fast
-    from engine.judge import REPLICAS, reference
+    from engine.judge import REPLICAS, held_out, reference
     from engine.metrics import base as metrics
     from engine.runs import home
 
     data = sets.load(budget.data, home())
-    rows = bench.judged(data, budget.primaries)
+    rows = held_out(data, "test", primaries=budget.primaries)
     real = reference(data, rows)
     ids, first = np.unique(real.primary, return_index=True)
     conditions, owner = real.conditions[first], np.repeat(ids, REPLICAS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
 
@@ -54,6 +54,17 @@ class Sample:
     def replicas(self) -> int:
         """Showers of each primary that count: as many as the rarest primary has."""
         return int(np.unique(self.primary, return_counts=True)[1].min())
+
+    def take(self, ids: NDArray[np.int64]) -> Sample:
+        """The showers of some primaries."""
+        chosen = np.isin(self.primary, ids)
+        return replace(
+            self,
+            showers=self.showers[chosen],
+            channels=self.channels[chosen],
+            primary=self.primary[chosen],
+            conditions=self.conditions[chosen],
+        )
 
     def by_primary(self, values: NDArray) -> NDArray:
         """Values (N, ...) as (primaries, replicas, ...); surplus replicas are left out."""
@@ -141,13 +152,20 @@ def info() -> list[MetricInfo]:
 
 
 def evaluate(
-    reference: Sample, generated: Sample, names: Sequence[str] | None = None, seed: int = 0
+    reference: Sample,
+    generated: Sample,
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+    slow: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, MetricValue]:
     """Each metric with its floor; without `names`, all that the samples can answer. Raises `WrongInput` for one that
     is of other data."""
-    chosen = available(reference, generated) if names is None else list(names)
+    chosen = available(reference, generated, slow) if names is None else list(names)
     answer = {}
-    for name in chosen:
+    for done, name in enumerate(chosen):
+        if progress:
+            progress(done, len(chosen))
         metric = get(name)
         if reference.kind not in metric.INFO.kinds:
             raise WrongInput(f"{name} is of {', '.join(metric.INFO.kinds)}, not of {reference.kind}")
@@ -164,7 +182,7 @@ def evaluate(
     return answer
 
 
-def available(reference: Sample, generated: Sample) -> list[str]:
+def available(reference: Sample, generated: Sample, slow: bool = False) -> list[str]:
     """Metrics that these samples can answer: those of their kind; over replicas, with two of each primary."""
     several = min(reference.replicas, generated.replicas) >= 2
     shape = reference.showers.shape[1:]
