@@ -64,6 +64,19 @@ def channel_index(detector: str, convention: str) -> NDArray[np.int64]:
     return index
 
 
+@cache
+def neighbours(detector: str, convention: str) -> list[tuple[int, int]]:
+    """Pairs of channels that lie side by side: a fibre of the one is within two, along a row or a column, of a fibre
+    of the other. So towers that share an edge are neighbours, and the common channel is everybody's."""
+    index = channel_index(detector, convention)
+    found: set[tuple[int, int]] = set()
+    for step in (1, 2):
+        for one, other in ((index[step:], index[:-step]), (index[:, step:], index[:, :-step])):
+            pairs = np.sort(np.stack([one[one != other], other[one != other]]), axis=0)
+            found |= {(int(a), int(b)) for a, b in np.unique(pairs, axis=1).T}
+    return sorted(found)
+
+
 def channels(showers: ArrayLike, detector: str, convention: str = "paper") -> NDArray[np.float64]:
     """Sums of photons per read-out channel (SPEC §4): images `(N, H, W)` [photons] to `(N, 5)` [photons]."""
     images = np.asarray(showers)

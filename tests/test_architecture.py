@@ -34,7 +34,7 @@ ENGINE_LAYERS = [
     {"models", "autoencoder", "adversarial", "flow", "datasets", "metrics", "geant4"},
     {"modality"},
     {"config", "decoders", "features", "light"},
-    {"nets", "losses", "sinkhorn", "lenet", "showers"},
+    {"nets", "losses", "sinkhorn", "lenet", "showers", "observables", "manifold", "classifier"},
     {"spaces", "zdc"},
     {"schema"},
 ]

@@ -19,6 +19,7 @@ INFO = MetricInfo(
     direction="higher",
     formula="share of generated digits that LeNet reads as the digit asked for",
     source="own; a usual check of conditional generation",
+    group="pictures",
 )
 
 

@@ -12,21 +12,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import engine.metrics
-from engine import zdc
+from engine import observables, zdc
+from engine.observables import Observables
 from engine.schema import DataKind, MetricInfo, MetricValue, NotFound, WrongInput
 
 Floats = NDArray[np.float64]
+BLOCK = 4096
+"""Showers checked at once."""
+FARTHEST = 5.0
+"""Standard deviations."""
+REPEATS = 100
+"""Draws of a bootstrap."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
-    """Showers of some primaries. showers: (N, H, W) photons. channels: (N, 5) photons at one read-out convention.
-    primary: (N,) ids, equal for replicas. conditions: (N, C). Rows may come in any order.
+    """Showers of some primaries. showers: (N, H, W) photons, finite and not negative. channels: (N, 5) photons at one
+    read-out convention, or (N, 1) where one channel is judged by itself. primary: (N,) ids, equal for replicas.
+    conditions: (N, C). Rows may come in any order. `detector` and `convention` say which channels are neighbours.
 
     Of other kinds of data `showers` holds the examples and `channels` is (N, 0); `twin` is then a sample of as many
     other real examples, from which a metric takes its floor."""
@@ -37,6 +46,8 @@ class Sample:
     conditions: Floats
     kind: DataKind = "showers"
     twin: Sample | None = None
+    detector: str = ""
+    convention: str = ""
 
     def __post_init__(self) -> None:
         lengths = {len(self.showers), len(self.channels), len(self.primary), len(self.conditions)}
@@ -44,6 +55,15 @@ class Sample:
             raise WrongInput(f"a sample's arrays have different lengths: {sorted(lengths)}")
         if len(self.primary) == 0:
             raise WrongInput("a sample without showers cannot be judged: give at least one")
+        if self.kind == "showers":
+            _check(self.showers, self.channels)
+
+    def take(self, ids: NDArray[np.int64]) -> Sample:
+        """All replicas of these primaries; ids that it does not hold are passed over. Raises `WrongInput` where none is
+        left."""
+        rows = np.flatnonzero(np.isin(self.primary, ids))
+        parts = {name: getattr(self, name)[rows] for name in ("showers", "channels", "primary", "conditions")}
+        return replace(self, **parts)
 
     @cached_property
     def ids(self) -> NDArray[np.int64]:
@@ -54,17 +74,6 @@ class Sample:
     def replicas(self) -> int:
         """Showers of each primary that count: as many as the rarest primary has."""
         return int(np.unique(self.primary, return_counts=True)[1].min())
-
-    def take(self, ids: NDArray[np.int64]) -> Sample:
-        """The showers of some primaries."""
-        chosen = np.isin(self.primary, ids)
-        return replace(
-            self,
-            showers=self.showers[chosen],
-            channels=self.channels[chosen],
-            primary=self.primary[chosen],
-            conditions=self.conditions[chosen],
-        )
 
     def by_primary(self, values: NDArray) -> NDArray:
         """Values (N, ...) as (primaries, replicas, ...); surplus replicas are left out."""
@@ -84,13 +93,49 @@ class Sample:
         """Channels by primary, (primaries, replicas, 5) [photons]."""
         return self.by_primary(self.channels)
 
+    @cached_property
+    def observables(self) -> Observables:
+        """What the pictures show: light, centre, widths, lit fibres."""
+        return observables.of(self.showers)
+
+    @cached_property
+    def neighbours(self) -> list[tuple[int, int]]:
+        """Pairs of channels whose fibres lie side by side; all pairs where the read-out is not known."""
+        count = self.channels.shape[1]
+        if self.detector and self.convention and count == 5:
+            return zdc.neighbours(self.detector, self.convention)
+        return [(i, j) for i in range(count) for j in range(i + 1, count)]
+
+    @cached_property
+    def kept(self) -> dict[Any, Any]:
+        """See `once`."""
+        return {}
+
+
+def _check(showers: NDArray, channels: Floats) -> None:
+    if showers.ndim != 3:
+        raise WrongInput(f"showers have shape {showers.shape}: give (showers, fibres along x, fibres along y)")
+    whole = showers.dtype.kind in "ub"
+    for start in range(0, 0 if whole else len(showers), BLOCK):
+        block = np.asarray(showers[start : start + BLOCK])
+        if not np.isfinite(block).all():
+            row = start + int(np.argmin(np.isfinite(block).all(axis=(1, 2))))
+            raise WrongInput(f"shower {row + 1} holds light that is not finite: such showers cannot be judged")
+        if block.size and block.min() < 0:
+            row = start + int(np.argmax((block < 0).any(axis=(1, 2))))
+            raise WrongInput(f"shower {row + 1} holds negative light ({block.min():g}): photons cannot be fewer than 0")
+    if not np.isfinite(channels).all():
+        raise WrongInput("channel sums are not finite: the showers hold NaN or infinite light")
+
 
 def sample(
     showers: NDArray, conditions: NDArray, primary: NDArray[np.int64], detector: str, convention: str = "paper"
 ) -> Sample:
     """A sample with the channel sums of a read-out convention."""
-    channels = zdc.channels(showers, detector, convention)
-    return Sample(showers, channels, np.asarray(primary), np.asarray(conditions, dtype=np.float64))
+    with np.errstate(invalid="ignore"):  # infinite light is refused below, in words
+        channels = zdc.channels(showers, detector, convention)
+    columns = np.asarray(conditions, dtype=np.float64)
+    return Sample(showers, channels, np.asarray(primary), columns, detector=detector, convention=convention)
 
 
 def examples(
@@ -113,12 +158,47 @@ class Value:
 # ------------------------------------------------------------------------------------------------------------ tools
 def pair(reference: Sample, generated: Sample) -> tuple[Floats, Floats]:
     """Channels (P, R, 5) and (P, R', 5) of both. Raises `WrongInput` unless they hold the same primaries."""
+    same_primaries(reference, generated)
+    if reference.channels.shape[1] != generated.channels.shape[1]:
+        counts = f"{reference.channels.shape[1]} and {generated.channels.shape[1]}"
+        raise WrongInput(f"simulated and generated showers have {counts} channels: read both out alike")
+    return reference.grouped, generated.grouped
+
+
+def same_primaries(reference: Sample, generated: Sample) -> None:
+    """Raises `WrongInput` unless both hold the same primaries."""
     if not np.array_equal(reference.ids, generated.ids):
         raise WrongInput(
             f"simulated and generated showers are of different primaries ({len(reference.ids)} and "
             f"{len(generated.ids)} of them): generate at the conditions of the simulated ones"
         )
-    return reference.grouped, generated.grouped
+
+
+def observed(reference: Sample, generated: Sample, read: Callable[[Observables], NDArray]) -> tuple[Floats, Floats]:
+    """An observable of both, (P, R, ...) and (P, R', ...). Raises `WrongInput` unless they hold the same primaries."""
+    same_primaries(reference, generated)
+    return reference.by_primary(read(reference.observables)), generated.by_primary(read(generated.observables))
+
+
+def features(reference: Sample, generated: Sample) -> tuple[Floats, Floats]:
+    """Observables and channels of both, (P, R, d) and (P, R', d), in units of the simulated ones' standard deviation
+    from their mean: what distances between showers are taken in. Columns that never change there stay as they are. What
+    is farther than `FARTHEST` counts as that far, or a handful of showers would be all of a fourth power."""
+    same_primaries(reference, generated)
+    scale = reference.observables.features(reference.channels)
+    mean, std = scale.mean(axis=0), scale.std(axis=0)
+    std = np.where(std > 1e-9 * (1 + np.abs(mean)), std, 1.0)
+    both = (sample.by_primary(sample.observables.features(sample.channels)) for sample in (reference, generated))
+    first, second = (((columns - mean) / std).clip(-FARTHEST, FARTHEST) for columns in both)
+    return first, second
+
+
+def once(reference: Sample, generated: Sample, what: object, make: Callable[[], Any]) -> Any:
+    """What several metrics need of the same two samples: made by the first that asks, and gone with the samples."""
+    key = (what, id(reference))
+    if key not in generated.kept:
+        generated.kept[key] = (reference, make())  # the sample too, so that its id is nobody else's
+    return generated.kept[key][1]
 
 
 def replica_pairs(first: int, second: int, distinct: bool) -> list[tuple[int, int]]:
@@ -128,8 +208,7 @@ def replica_pairs(first: int, second: int, distinct: bool) -> list[tuple[int, in
 
 def bootstrap(statistic: Callable[[NDArray[np.int64]], float], primaries: int, rng: np.random.Generator) -> Value:
     """`statistic` of all primaries, and its standard deviation when they are drawn again with replacement."""
-    repeats = 100 if primaries <= 5000 else 20
-    again = [statistic(rng.integers(0, primaries, primaries)) for _ in range(repeats)]
+    again = [statistic(rng.integers(0, primaries, primaries)) for _ in range(REPEATS)]
     return Value(float(statistic(np.arange(primaries))), float(np.std(again)))
 
 
@@ -141,7 +220,9 @@ def names() -> list[str]:
 
 def get(name: str) -> ModuleType:
     """The metric's module: `INFO`, `compute(reference, generated, rng)`, `floor(reference, rng)`, which is None where
-    the reference has no second replica. Raises `NotFound` with the names there are."""
+    the reference has no second replica. What it cannot do without it says by `SHAPE` of the examples, `NEEDS_REPLICAS`
+    on either side, and the least number of `PRIMARIES` and of `CHANNELS`. Raises `NotFound` with the names there
+    are."""
     if name not in names():
         raise NotFound(f"unknown metric {name!r}: there are {', '.join(names())}")
     return importlib.import_module(f"engine.metrics.{name}")
@@ -159,16 +240,17 @@ def evaluate(
     slow: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, MetricValue]:
-    """Each metric with its floor; without `names`, all that the samples can answer. Raises `WrongInput` for one that
-    is of other data."""
+    """Each metric with its floor; without `names`, all that the samples can answer, the slow ones where they are asked
+    for. progress: called with metrics done and in total. Raises `WrongInput` for one that is of other data."""
     chosen = available(reference, generated, slow) if names is None else list(names)
     answer = {}
-    for done, name in enumerate(chosen):
-        if progress:
-            progress(done, len(chosen))
+    for done, name in enumerate(chosen, 1):
         metric = get(name)
         if reference.kind not in metric.INFO.kinds:
             raise WrongInput(f"{name} is of {', '.join(metric.INFO.kinds)}, not of {reference.kind}")
+        for what, least, held in _needs(metric, reference):
+            if held < least:
+                raise WrongInput(f"{name} needs {least} {what} at least, not {held}: leave it out, or judge more")
         # a generator each, so that a metric reads the same whatever stands beside it
         value: Value = metric.compute(reference, generated, np.random.default_rng(seed))
         floor: Value | None = metric.floor(reference, np.random.default_rng(seed))
@@ -179,16 +261,29 @@ def evaluate(
             floor=floor.value if floor else None,
             floor_error=floor.error if floor else None,
         )
+        if progress:
+            progress(done, len(chosen))
     return answer
 
 
 def available(reference: Sample, generated: Sample, slow: bool = False) -> list[str]:
-    """Metrics that these samples can answer: those of their kind; over replicas, with two of each primary."""
+    """Metrics that these samples can answer: those of their kind; over replicas, with two of each primary; and those
+    of many primaries where there are so many."""
     several = min(reference.replicas, generated.replicas) >= 2
     shape = reference.showers.shape[1:]
-    of_kind = [
-        name
-        for name in names()
-        if reference.kind in get(name).INFO.kinds and getattr(get(name), "SHAPE", shape) == shape
+    found = []
+    for name in names():
+        metric = get(name)
+        fits = reference.kind in metric.INFO.kinds and getattr(metric, "SHAPE", shape) == shape
+        enough = all(held >= least for _, least, held in _needs(metric, reference))
+        if fits and enough and (several or not getattr(metric, "NEEDS_REPLICAS", False)):
+            found += [name] * (slow or not metric.INFO.slow)
+    return found
+
+
+def _needs(metric: ModuleType, reference: Sample) -> list[tuple[str, int, int]]:
+    """Of what, how many the metric needs, and how many there are."""
+    return [
+        ("primaries", getattr(metric, "PRIMARIES", 1), len(reference.ids)),
+        ("channels", getattr(metric, "CHANNELS", 0), reference.channels.shape[1]),
     ]
-    return [name for name in of_kind if several or not getattr(get(name), "NEEDS_REPLICAS", False)]

@@ -17,6 +17,7 @@ INFO = MetricInfo(
     direction="lower",
     formula="|M_gen − M_sim| / (M_gen + M_sim + τ), M = median over replicas of |ch − median|, τ = 1 photon, mean",
     source="Majerz et al. 2026",
+    group="replicas",
 )
 TAU = 1.0
 

@@ -16,6 +16,7 @@ INFO = MetricInfo(
     direction="lower",
     formula="|share of showers without a photon, generated − simulated|",
     source="own",
+    group="channels",
 )
 
 

@@ -17,6 +17,7 @@ INFO = MetricInfo(
     direction="one",
     formula="f_div = Σ over fibres of the standard deviation over replicas of a particle, mean, generated ÷ simulated",
     source="Bedkowski et al., SDI-GAN",
+    group="replicas",
 )
 
 

@@ -17,6 +17,7 @@ INFO = MetricInfo(
     direction="lower",
     formula="|μ₁ − μ₂|² + Tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½) of 84 LeNet features",
     source="arXiv:2006.06704 §4, arXiv:1706.08500",
+    group="pictures",
 )
 
 

@@ -15,6 +15,7 @@ INFO = MetricInfo(
     direction="lower",
     formula="mean over particles and channels of |ch_sim − ch_gen|",
     source="arXiv:2006.06704 Table 1",
+    group="channels",
 )
 
 

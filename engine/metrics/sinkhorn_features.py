@@ -26,6 +26,7 @@ INFO = MetricInfo(
     direction="lower",
     formula=f"S_ε of 84 LeNet features, cost ½|x − y|², ε = {BLUR:g}², mean over {TIMES} × {SIZE} pictures each",
     source="arXiv:2006.06704 §4, GeomLoss",
+    group="pictures",
 )
 
 

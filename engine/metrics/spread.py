@@ -18,6 +18,7 @@ INFO = MetricInfo(
     direction="one",
     formula="mean |ch_r − ch_r′| over replicas of a particle, generated ÷ simulated",
     source="own; the mean of all answers wins the MAE and reads 0 here",
+    group="replicas",
 )
 
 

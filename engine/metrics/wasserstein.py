@@ -16,20 +16,21 @@ INFO = MetricInfo(
     direction="lower",
     formula="mean over channels of W₁(ch_sim, ch_gen), one replica of each primary on either side",
     source="arXiv:2006.06704 Table 1",
+    group="channels",
 )
 
 
 def compute(reference: Sample, generated: Sample, rng: np.random.Generator) -> Value:
     """Mean over channels and all pairs of a simulated with a generated replica: both sides hold each primary once,
     since the distance of finite samples falls with their size."""
-    return _mean(*pair(reference, generated), distinct=False, rng=rng)
+    return mean(*pair(reference, generated), distinct=False, rng=rng)
 
 
 def floor(reference: Sample, rng: np.random.Generator) -> Value | None:
     """One simulation of these primaries against another, equally large."""
     if reference.replicas < 2:
         return None
-    return _mean(reference.grouped, reference.grouped, distinct=True, rng=rng)
+    return mean(reference.grouped, reference.grouped, distinct=True, rng=rng)
 
 
 def w1(first: NDArray, second: NDArray) -> Floats:
@@ -37,7 +38,8 @@ def w1(first: NDArray, second: NDArray) -> Floats:
     return np.abs(np.sort(first, axis=0) - np.sort(second, axis=0)).mean(axis=0)
 
 
-def _mean(first: Floats, second: Floats, distinct: bool, rng: np.random.Generator) -> Value:
+def mean(first: Floats, second: Floats, distinct: bool, rng: np.random.Generator) -> Value:
+    """Of (P, R, C) and (P, R', C) over channels and pairs of replicas."""
     pairs = replica_pairs(first.shape[1], second.shape[1], distinct)
 
     def statistic(rows: NDArray[np.int64]) -> float:
