@@ -31,7 +31,7 @@ from engine.schema import (
 )
 
 ENERGIES_GEV = (0.0, 100.0, 250.0, 600.0, np.inf)
-IN_PARTS = ("mae", "wasserstein", "spread", "f_div", "dispersion", "empty_rate")
+IN_PARTS = ("mae", "wasserstein", "mae_cond", "spread", "f_div", "dispersion", "empty_rate", "photon_sum")
 IN_CHANNELS = ("mae", "wasserstein", "spread", "dispersion")
 CALIBRATED = ("mae", "wasserstein", "mae_cond", "photon_sum", "spread")
 """What a factor for all light is judged by."""
@@ -205,5 +205,25 @@ def arrays(data: Dataset, rows: NDArray[np.int64], real: Sample, made: Sample) -
         "generated": made.grouped.astype(np.float32),
         "mae": mae.distance(real.grouped, made.grouped, distinct=False),
         "mae_floor": own,
+        "radius_mm": real.observables.pitch * np.arange(real.observables.rings.shape[1] + 1),
     }
+    for name, sample in (("simulated", real), ("generated", made)):
+        found[f"profile_{name}"], found[f"profile_{name}_error"] = profile(sample)
+        found[f"correlation_{name}"] = correlation(sample)
     return Arrays(found, {"label": data.label})
+
+
+def profile(sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Shares of all light in rings about the showers' centres, (K,), and their errors by drawing primaries again."""
+    rings = sample.by_primary(sample.observables.rings).sum(axis=1)
+    rng = np.random.default_rng(0)
+    drawn = [rings[rng.integers(0, len(rings), len(rings))].sum(axis=0) for _ in range(DRAWS)]
+    shares = [light / max(light.sum(), 1e-12) for light in (rings.sum(axis=0), *drawn)]
+    return shares[0], np.asarray(shares[1:]).std(axis=0)
+
+
+def correlation(sample: Sample) -> NDArray[np.float64]:
+    """Correlation coefficients between channels, (5, 5); 0 with a channel that never changes."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.corrcoef(sample.channels, rowvar=False)
+    return np.nan_to_num(found)

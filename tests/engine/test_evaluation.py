@@ -79,6 +79,18 @@ def test_per_primary_errors_average_to_the_metric_and_rows_point_at_the_particle
     assert arrays["simulated"].shape == arrays["generated"].shape == (182, 3, 5)
 
 
+def test_profiles_are_shares_of_light_and_correlations_are_coefficients(whole):
+    _, arrays = whole
+    assert len(arrays["radius_mm"]) == len(arrays["profile_simulated"]) + 1
+    for name in ("simulated", "generated"):
+        assert arrays[f"profile_{name}"].sum() == pytest.approx(1)
+        assert (arrays[f"profile_{name}_error"] >= 0).all()
+        matrix = arrays[f"correlation_{name}"]
+        np.testing.assert_allclose(matrix, matrix.T)
+        np.testing.assert_allclose(np.diag(matrix), 1)
+        assert np.abs(matrix).max() <= 1 + 1e-9
+
+
 def test_a_factor_for_all_light_is_found_on_validation_and_mends_the_judged_primaries():
     report, _ = judged(1.25)
     found = report.calibration
