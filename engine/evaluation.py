@@ -218,8 +218,8 @@ def profile(sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     rings = sample.by_primary(sample.observables.rings).sum(axis=1)
     rng = np.random.default_rng(0)
     drawn = [rings[rng.integers(0, len(rings), len(rings))].sum(axis=0) for _ in range(DRAWS)]
-    shares = [light / max(light.sum(), 1e-12) for light in (rings.sum(axis=0), *drawn)]
-    return shares[0], np.asarray(shares[1:]).std(axis=0)
+    shares = np.array([light / max(light.sum(), 1e-12) for light in (rings.sum(axis=0), *drawn)])
+    return shares[0], shares[1:].std(axis=0)
 
 
 def correlation(sample: Sample) -> NDArray[np.float64]:

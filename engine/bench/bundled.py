@@ -26,7 +26,7 @@ def judge(service: Service, path: Path) -> dict[str, Any]:
         "model": info.model,
         "parameters": info.parameters,
         "training": info.provenance,
-        **report.model_dump(exclude={"run_id", "seconds"}),
+        **report.model_dump(exclude={"run_id", "seconds", "timing", "device", "threads"}),
     }
 
 
