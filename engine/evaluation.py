@@ -226,4 +226,4 @@ def correlation(sample: Sample) -> NDArray[np.float64]:
     """Correlation coefficients between channels, (5, 5); 0 with a channel that never changes."""
     with np.errstate(invalid="ignore", divide="ignore"):
         found = np.corrcoef(sample.channels, rowvar=False)
-    return np.nan_to_num(found)
+    return np.asarray(np.nan_to_num(found))
