@@ -71,7 +71,8 @@ def test_the_same_seed_gives_the_same_scores_and_leaves_torchs_generator_alone(m
 
 
 @pytest.mark.slow
-def test_light_that_is_moved_is_seen_by_the_classifier_of_fibres():
+def test_light_that_is_moved_is_seen_by_the_classifier_of_fibres(monkeypatch):
+    monkeypatch.setattr(classifier, "STEPS", 200)
     sample = pictured(200)
     mirrored = base.sample(sample.showers[:, ::-1], sample.conditions, sample.primary, "zn")
     where = np.zeros((600, 9))
