@@ -78,8 +78,8 @@ def test_light_that_is_moved_is_seen_by_the_classifier_of_fibres(monkeypatch):
     where = np.zeros((600, 9))
     where[:, 5] = sample.observables["centre_x"].reshape(-1, 3).mean(axis=1).repeat(3)
     told, moved = (with_conditions(one, where) for one in (sample, mirrored))
-    assert read("auc", told, moved).value > 0.9
-    assert read("auc_features", told, moved).value > 0.9
+    assert read("auc", told, moved).value > 0.8
+    assert read("auc_features", told, moved).value > 0.8
 
 
 # ------------------------------------------------------------------------------------------------------------ control
