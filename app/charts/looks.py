@@ -1,0 +1,41 @@
+"""How models of a comparison look: one colour, dash and symbol each, the same in every chart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from app.charts.benchmark import PLUS
+from app.charts.colour import DATA, GENERATED, GREEN, PURPLE, data_blue
+
+MOST = 6
+COLOURS = (GENERATED, DATA, GREEN, PURPLE, "#56B4E9", "#D55E00")
+"""Of Okabe and Ito. The simulation is drawn in ink, so that its blue is free."""
+DASHES: tuple[str | list[int], ...] = ("solid", [7, 3], [2, 3], [10, 3, 2, 3], [14, 4], [4, 2, 1, 2, 1, 2])
+SYMBOLS = ("diamond", "rect", "circle", "triangle", PLUS, "roundRect")
+
+
+class Look(NamedTuple):
+    """Of one model. title: no other's."""
+
+    title: str
+    colour: str
+    dash: str | list[int]
+    symbol: str
+
+
+def looks(titles: Sequence[str], dark: bool) -> list[Look]:
+    """A look a title, in their order."""
+    colours = [data_blue(dark) if c == DATA else c for c in COLOURS]
+    return [
+        Look(title, colours[k % MOST], DASHES[k % MOST], SYMBOLS[k % MOST]) for k, title in enumerate(titles)
+    ]  # fmt: skip
+
+
+def svg(look: Look) -> str:
+    """The line of a model as a small picture, for legends outside charts."""
+    dash = "" if look.dash == "solid" else f' stroke-dasharray="{" ".join(map(str, look.dash))}"'
+    return (
+        '<svg width="30" height="8" aria-hidden="true" style="vertical-align:middle;margin-right:0.35rem">'
+        f'<path d="M0 4H30" stroke="{look.colour}" stroke-width="3"{dash}/></svg>'
+    )
