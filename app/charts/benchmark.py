@@ -102,6 +102,7 @@ def _scale(values: Sequence[float], axis: Axis) -> dict[str, Any]:
 def _families(points: Sequence[Point], scale: dict[str, Any], dark: bool) -> list[dict[str, Any]]:
     """A series a family, filled; published points open, those that cannot be ranked pale."""
     series: list[dict[str, Any]] = []
+    span = min((p.x for p in points), default=0.0), max((p.x for p in points), default=1.0)
     for name, (symbol, _) in LOOKS.items():
         colour = colour_of(name, dark)
         for open_ in (False, True):
@@ -110,7 +111,7 @@ def _families(points: Sequence[Point], scale: dict[str, Any], dark: bool) -> lis
                 series.append(
                     {
                         "type": "scatter", "name": PUBLISHED if open_ else name, "symbol": symbol,
-                        "symbolSize": 12, "z": 3 if open_ else 4, "data": [_item(p, scale) for p in mine],
+                        "symbolSize": 12, "z": 3 if open_ else 4, "data": [_item(p, scale, span) for p in mine],
                         "itemStyle": _open(colour) if open_ else {"color": colour},
                         "labelLayout": {"hideOverlap": True},
                     }
@@ -122,9 +123,11 @@ def _open(colour: str) -> dict[str, Any]:
     return {"color": "rgba(0,0,0,0)", "borderColor": colour, "borderWidth": 1.6}
 
 
-def _item(p: Point, scale: dict[str, Any]) -> dict[str, Any]:
+def _item(p: Point, scale: dict[str, Any], span: tuple[float, float]) -> dict[str, Any]:
     label = {**LABEL, "formatter": p.title.replace("{", "(")}
     if scale["type"] == "log" and np.log(p.x / scale["min"]) > ROOM * np.log(scale["max"] / scale["min"]):
+        label["position"] = "left"
+    if scale["type"] == "value" and p.x - span[0] > ROOM * (span[1] - span[0]) > 0:
         label["position"] = "left"
     item: dict[str, Any] = {"value": [p.x, p.y], "name": p.words or p.title, "label": label}
     if not p.sound:  # smaller too: where labels overlap, the larger marker's stays

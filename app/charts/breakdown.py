@@ -37,14 +37,14 @@ def draw(
         "animation": False,
         "tooltip": {"trigger": "item", "formatter": "{b}", "confine": True},
         "legend": {
-            "type": "scroll", "top": 0, "left": 0, "itemHeight": 9,
+            "type": "scroll", "top": 0, "left": 0, "itemHeight": 9, "itemWidth": 13,
             "data": [*(look.title for look, _ in models), {"name": FLOOR, "icon": "rect"}],
         },
-        "grid": {"left": 58, "right": 10, "top": 32, "bottom": 48, "outerBoundsMode": "none"},
+        "grid": {"left": 58, "right": 10, "top": 32, "bottom": 58, "outerBoundsMode": "none"},
         "xAxis": [
             {
-                "type": "category", "data": list(parts), "axisTick": {"show": False}, "name": axis, "nameGap": 28,
-                "axisLabel": {"interval": 0, "fontSize": 10, "hideOverlap": True}, **named,
+                "type": "category", "data": list(parts), "axisTick": {"show": False}, "name": axis, "nameGap": 36,
+                "axisLabel": {"interval": 0, "fontSize": 10, "lineHeight": 13}, **named,
             },
             hidden,
         ],

@@ -12,6 +12,7 @@ from engine.schema import Benchmark, BenchmarkRow, Catalogue, DataKind, MetricIn
 MAIN = ("mae", SPREAD, "wasserstein", "dispersion", "fpd")
 WITH_SPREAD = ("mae", "mae_cond")
 """Never without the spread beside them: a model that always answers the mean has the lowest."""
+GROUPS = ("channels", "replicas", "shape", "features", "classifiers", "pictures")
 FIRST, ALL = "main", "all"
 MOST_MAIN = 5
 
@@ -56,7 +57,8 @@ def groups_of(columns: Sequence[Column], book: Catalogue) -> dict[str, list[Colu
     by_name = {c.name: c for c in columns}
     known = {m.name: m for m in book.metrics}
     main = [by_name[name] for name in MAIN if name in by_name] or list(columns[:MOST_MAIN])
-    order = [m.name for m in book.metrics if m.name in by_name] + [c.name for c in columns if c.name not in known]
+    order = [m.name for m in sorted(book.metrics, key=lambda m: GROUPS.index(m.group)) if m.name in by_name]
+    order += [c.name for c in columns if c.name not in known]
     groups: dict[str, list[Column]] = {FIRST: main}
     for name in order:
         info = known.get(name)

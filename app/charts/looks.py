@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,10 +33,12 @@ def looks(titles: Sequence[str], dark: bool) -> list[Look]:
     ]  # fmt: skip
 
 
-def svg(look: Look) -> str:
+def line_html(look: Look) -> str:
     """The line of a model as a small picture, for legends outside charts."""
     dash = "" if look.dash == "solid" else f' stroke-dasharray="{" ".join(map(str, look.dash))}"'
-    return (
-        '<svg width="30" height="8" aria-hidden="true" style="vertical-align:middle;margin-right:0.35rem">'
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="30" height="8">'
         f'<path d="M0 4H30" stroke="{look.colour}" stroke-width="3"{dash}/></svg>'
     )
+    url = "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
+    return f'<img src="{url}" width="30" height="8" alt="" style="vertical-align:middle;margin-right:0.35rem">'

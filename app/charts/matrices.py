@@ -8,7 +8,7 @@ import numpy as np
 
 from app.charts.colour import DIVERGING, hex_of, ink
 
-SIDE, GAP, TOP, LEFT = 168, 34, 44, 34
+SIDE, GAP, TOP, LEFT = 164, 30, 26, 34
 LEAST = 0.1
 """The scale of the differences is at least so wide."""
 
@@ -28,30 +28,19 @@ def draw(simulated: np.ndarray, models: dict[str, np.ndarray], dark: bool) -> di
         "animation": False, "grid": [], "xAxis": [], "yAxis": [], "series": [], "title": [],
         "tooltip": {"trigger": "item", "formatter": "{b}"},
         "visualMap": [
-            _scale(1.0, [0], "correlation", TOP - 6), _scale(far, list(range(1, 1 + len(off))), "difference", TOP + 92),
+            _scale(1.0, [0], "", TOP - 4, 1 + len(off)),
+            _scale(far, list(range(1, 1 + len(off))), " difference", TOP + 88, 1 + len(off)),
         ],
     }  # fmt: skip
-    for k, (title, matrix) in enumerate(
-        {"simulation": base, **{f"{t} − simulation": m for t, m in off.items()}}.items()
-    ):
+    bare = {"axisTick": {"show": False}, "axisLine": {"show": False}, "nameLocation": "middle", "nameGap": 20}
+    for k, (title, matrix) in enumerate([("simulation", base), *off.items()]):
         left = LEFT + k * (SIDE + GAP)
-        option["title"].append(
-            {"text": title, "left": left, "top": 14, "padding": 0,
-             "textStyle": {"fontSize": 12, "fontWeight": 600, "color": ink(dark), "width": SIDE + GAP - 8,
-                           "overflow": "truncate"}}
-        )  # fmt: skip
+        text = {"fontSize": 12, "fontWeight": 600, "color": ink(dark), "width": SIDE + GAP - 8, "overflow": "truncate"}
+        option["title"].append({"text": title, "left": left, "top": 4, "padding": 0, "textStyle": text})
         option["grid"].append({"left": left, "top": TOP, "width": SIDE, "height": SIDE, "outerBoundsMode": "none"})
-        axis = {
-            "type": "category",
-            "data": names,
-            "gridIndex": k,
-            "axisTick": {"show": False},
-            "axisLine": {"show": False},
-        }
-        option["xAxis"].append(axis | {"name": "channel", "nameLocation": "middle", "nameGap": 20})
-        option["yAxis"].append(
-            axis | {"inverse": True, "name": "channel" if k == 0 else "", "nameLocation": "middle", "nameGap": 18}
-        )
+        axis = {"type": "category", "data": names, "gridIndex": k, **bare}
+        option["xAxis"].append(axis | {"name": "channel"})
+        option["yAxis"].append(axis | {"inverse": True, "name": "channel" * (k == 0)})
         bright = 1.0 if k == 0 else far
         option["series"].append(
             {
@@ -67,16 +56,18 @@ def draw(simulated: np.ndarray, models: dict[str, np.ndarray], dark: bool) -> di
 
 
 def _cell(i: int, j: int, value: float, signed: bool, bright: float, title: str) -> dict[str, Any]:
-    text = f"{value:+.2f}" if signed else f"{value:.2f}"
+    text = "0" if round(abs(value), 2) == 0 else f"{value:+.2f}" if signed else f"{value:.2f}"
+    text = text.replace("-", "−")
     return {
         "value": [j, i, value], "name": f"{title}, channels {i + 1} and {j + 1}: {text}",
         "label": {"formatter": text, "color": "#FFFFFF" if abs(value) > 0.62 * bright else "#1B1F24"},
     }  # fmt: skip
 
 
-def _scale(top: float, series: list[int], text: str, at: int) -> dict[str, Any]:
+def _scale(top: float, series: list[int], text: str, at: int, n: int) -> dict[str, Any]:
     return {
-        "type": "continuous", "min": -top, "max": top, "seriesIndex": series, "dimension": 2, "right": 4, "top": at,
-        "text": [f"{top:+.2g} {text}", f"{-top:+.2g}"], "inRange": {"color": hex_of(DIVERGING, 11)}, "itemHeight": 48,
+        "type": "continuous", "min": -top, "max": top, "seriesIndex": series, "dimension": 2, "top": at,
+        "left": LEFT + n * (SIDE + GAP) - 8,
+        "text": [f"{top:+.2g}{text}", f"{-top:+.2g}"], "inRange": {"color": hex_of(DIVERGING, 11)}, "itemHeight": 48,
         "itemWidth": 10, "calculable": False, "textStyle": {"fontSize": 10}, "textGap": 5,
     }  # fmt: skip

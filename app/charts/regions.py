@@ -119,8 +119,9 @@ def _names(edges: np.ndarray) -> list[str]:
 
 
 def members_of(arrays: Arrays, over: str | None, title: str | None) -> np.ndarray:
-    """The primaries of a cell; all where none of that title is chosen."""
-    cell = grid_of(arrays, over).at(title) if title else None
+    """The primaries of a cell, of the weakest where none of that title is; all where no cell is judged."""
+    grid = grid_of(arrays, over)
+    cell = grid.at(title) or next(iter(grid.worst()), None)
     return cell.members if cell is not None else np.arange(len(arrays["primary_id"]))
 
 

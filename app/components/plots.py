@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 FORMATS = ("PNG", "SVG")
 FORMAT = "compare_format"
@@ -14,6 +15,13 @@ def choose_format() -> None:
     """What the bar above each chart saves."""
     st.segmented_control("Charts", FORMATS, default=FORMATS[0], key=FORMAT, required=True)
     st.caption("The bar above each chart, shown on hover and by Tab, saves it so.")
+
+
+def head(title: str) -> DeltaGenerator:
+    """A heading; what is drawn into the answer stands at its right."""
+    row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="medium")
+    row.markdown(f"#### {title}", width="content")
+    return row.container(horizontal=True, width="content", vertical_alignment="center", gap="medium")
 
 
 def chart(spec: dict[str, Any], key: str, height: int, alt: str) -> None:

@@ -25,14 +25,12 @@ def show(done: list[Judged], book: Catalogue) -> None:
     infos = {m.name: m for m in book.metrics}
     names = [m for m in infos if m in present] + sorted(present - set(infos))
     names.sort(key=lambda name: name != "mae")
-    title, choice = st.columns([2.4, 1], vertical_alignment="bottom")
-    title.markdown("#### Part by part")
     if st.session_state.get(state.BROKEN) not in names:
         st.session_state.pop(state.BROKEN, None)
-    with choice:
+    with plots.head("Part by part"):
         name = st.selectbox(
             "Metric", names, format_func=lambda n: infos[n].title if n in infos else n, key=state.BROKEN,
-            bind="query-params",
+            bind="query-params", label_visibility="collapsed", width=320,
         )  # fmt: skip
     info = infos.get(name or names[0])
     unit = next((p.metrics[name].unit for p in parts if name in p.metrics), "")

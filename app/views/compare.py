@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import get_args
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from app import state
 from app.charts.looks import MOST, looks
@@ -41,7 +43,7 @@ def show() -> None:
     options = sets_for(chosen, sets.value)
     if not options:
         return
-    dataset, request, slow = choose_request(options)
+    dataset, request, slow = choose_request(options, book.value)
     if not dataset.ready:
         tasks.prepare(dataset)
         return
@@ -61,12 +63,19 @@ def choose_half(runs: Sequence[RunInfo]) -> str:
         linked = {state.RECORD, state.RECORD_ROW} & set(st.query_params)
         asked = {state.COMPARED, state.JUDGED_ON} & set(st.query_params)
         first = MODELS if not linked and (len(runs) > 1 or asked) else BENCHMARKS
-        st.session_state[state.HALF] = first
+        preset(state.HALF, first, first)
     half = st.segmented_control(
         "What is compared", (MODELS, BENCHMARKS), key=state.HALF, bind="query-params", required=True,
         label_visibility="collapsed",
     )  # fmt: skip
     return half or BENCHMARKS
+
+
+def preset(key: str, value: object, link: str | list[str]) -> None:
+    """Choose for a widget that has no default, and write it into the link, which a copy shall reopen anywhere."""
+    st.session_state[key] = value
+    with suppress(StreamlitAPIException):  # already the widget's own
+        st.query_params[key] = link
 
 
 def titles_of(runs: Sequence[RunInfo]) -> list[str]:
@@ -100,8 +109,9 @@ def choose_models(runs: Sequence[RunInfo]) -> list[RunInfo]:
         linked = st.query_params.get_all(state.COMPARED)
         st.session_state[UNKNOWN] = [name for name in linked if name and name not in labels]
         if not set(linked) & labels and "" not in linked:
-            st.session_state[state.COMPARED] = first_choice(list(by_id.values()))
-    else:
+            first = first_choice(list(by_id.values()))
+            preset(state.COMPARED, first, [header.label(by_id[run]) for run in first])
+    elif any(run not in by_id for run in st.session_state[state.COMPARED]):
         st.session_state[state.COMPARED] = [run for run in st.session_state[state.COMPARED] if run in by_id]
     picked = st.multiselect(
         "Models", list(by_id), max_selections=MOST, format_func=lambda run: header.label(by_id[run]),
@@ -151,7 +161,7 @@ def sets_for(chosen: list[RunInfo], sets: list[DatasetInfo]) -> dict[str, Datase
     return options
 
 
-def choose_request(options: dict[str, DatasetInfo]) -> tuple[DatasetInfo, EvaluateRequest, bool]:
+def choose_request(options: dict[str, DatasetInfo], book: Catalogue) -> tuple[DatasetInfo, EvaluateRequest, bool]:
     """Set, split, reading and threshold in a row; a request of no run yet, and whether classifiers are wanted."""
     if st.session_state.get(state.JUDGED_ON) not in options:
         st.session_state.pop(state.JUDGED_ON, None)
@@ -178,7 +188,7 @@ def choose_request(options: dict[str, DatasetInfo]) -> tuple[DatasetInfo, Evalua
             help="Only particles whose simulated replicas hold so many photons on average.",
         )  # fmt: skip
     slow = False
-    if any(m.slow and dataset.kind in m.kinds for m in state.catalogue().metrics):
+    if any(m.slow and dataset.kind in m.kinds for m in book.metrics):
         slow = places[4].toggle(
             "Classifiers too (minutes)", key=state.SLOW, bind="query-params",
             help="Trains classifiers to tell generated from simulated showers, and a control that must fail.",

@@ -26,17 +26,18 @@ SEEN = "_cell_seen"
 def show(done: list[Judged], dataset: DatasetInfo) -> None:
     """Map and gallery; rerun alone when a cell is chosen."""
     dark = st.context.theme.type == "dark"
-    title, model, axes = st.columns([1.2, 2.2, 1.4], vertical_alignment="bottom")
-    title.markdown("#### Weak regions")
     titles = [one.title for one in done]
     if st.session_state.get(state.WEAK) not in titles:
         st.session_state.pop(state.WEAK, None)
-    chosen = model.segmented_control(
-        "Model", titles, default=titles[0], key=state.WEAK, bind="query-params", required=True
-    )
-    over = axes.segmented_control(
-        "Cells of", regions.AXES, default=regions.AXES[0], key=state.OVER, bind="query-params", required=True
-    )
+    with plots.head("Weak regions"):
+        chosen = st.segmented_control(
+            "Model", titles, default=titles[0], key=state.WEAK, bind="query-params", required=True,
+            label_visibility="collapsed",
+        )  # fmt: skip
+        over = st.segmented_control(
+            "Cells of", regions.AXES, default=regions.AXES[0], key=state.OVER, bind="query-params", required=True,
+            label_visibility="collapsed",
+        )  # fmt: skip
     one = next((o for o in done if o.title == chosen), done[0])
     grid = regions.grid_of(one.arrays, over)
     worst = grid.worst()

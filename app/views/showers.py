@@ -27,7 +27,7 @@ LARGEST, ROOM, GAP = 220, 1330, 14
 @notices.guarded
 def show(done: list[Judged], dataset: DatasetInfo, book: Catalogue) -> None:
     """Pickers and the two rows; reruns alone."""
-    weak = next((one for one in done if one.title == st.session_state.get(state.WEAK)), done[0])
+    weak = next((one for one in done if one.title == chosen(state.WEAK)), done[0])
     arrays = weak.arrays
     st.markdown("#### The same particle, side by side")
     which, place, scale = choose(arrays)
@@ -75,6 +75,11 @@ def choose(arrays: Arrays) -> tuple[str, int, str]:
     return str(which or next(iter(WHICH))), int(place), str(scale or SCALES[0])
 
 
+def chosen(key: str) -> str | None:
+    """What a widget further down the page holds, or will hold by the link."""
+    return st.session_state.get(key) or st.query_params.get(key)
+
+
 def go(by: int, n: int) -> None:
     now = int(st.session_state.get(state.PLACE) or 1)
     st.session_state[state.PLACE] = min(n, max(1, now + by))
@@ -83,7 +88,7 @@ def go(by: int, n: int) -> None:
 def order_of(arrays: Arrays, which: str) -> np.ndarray:
     """Primaries in the order in which a choice shows them."""
     if which == WORST:
-        found = regions.members_of(arrays, st.session_state.get(state.OVER), st.session_state.get(state.CELL))
+        found = regions.members_of(arrays, chosen(state.OVER), chosen(state.CELL))
         excess = np.asarray(arrays["mae"], float) - np.asarray(arrays["mae_floor"], float)
         return found[np.argsort(-excess[found], kind="stable")]
     light = np.asarray(arrays["simulated"], float).sum(2).mean(1)
@@ -120,6 +125,11 @@ def particle_words(arrays: Arrays, k: int, book: Catalogue) -> str:
     )
 
 
+def stretch(residual: np.ndarray) -> np.ndarray:
+    """The logarithm of 1 + its size, with its sign."""
+    return np.sign(residual) * np.log1p(np.abs(residual))
+
+
 def rows(done: Sequence[Judged], real: np.ndarray, made: Sequence[np.ndarray], log: bool) -> str:
     """Showers above, residuals to the first simulation below, all in columns."""
     names = ["Simulation", *(["Simulation again"] if len(real) > 1 else [])]
@@ -142,12 +152,12 @@ def rows(done: Sequence[Judged], real: np.ndarray, made: Sequence[np.ndarray], l
         if k == 0:
             lower.append(
                 f'<div style="width:{width}px" class="ss-note"><b>Residual</b><br>to the first simulation, '
-                f"±{far:,.0f} photons at the ends of the colours</div>"
+                f"±{far:,.0f} photons at the ends of the colours{', logarithmic' * log}</div>"
             )
         else:
             lower.append(
                 picture.figure_html(
-                    picture.residual_url(residual, far),
+                    picture.residual_url(*((stretch(residual), float(np.log1p(far))) if log else (residual, far))),
                     f"ΔΣ {residual.sum():+,.0f}, Σ|Δ| {np.abs(residual).sum():,.0f}",
                     f"{name} minus the first simulation, {residual.sum():+,.0f} photons in sum", width,
                 )

@@ -20,13 +20,10 @@ PROFILE = 316
 def show(done: list[Judged]) -> None:
     """Reruns alone when the axis changes."""
     dark = st.context.theme.type == "dark"
-    title, choice = st.columns([4, 1], vertical_alignment="bottom")
-    first = done[0]
-    title.markdown(f"#### Read-out channels, convention `{first.report.convention}`")
-    with choice:
+    with plots.head("Read-out channels"):
         scale = st.segmented_control(
-            "Counts", SCALES, default=SCALES[0], key=state.SPECTRUM, bind="query-params", required=True,
-            help="The axis of the counts.",
+            "Axis of the counts", SCALES, default=SCALES[0], format_func=lambda s: f"{s} counts", key=state.SPECTRUM,
+            bind="query-params", required=True, label_visibility="collapsed",
         )  # fmt: skip
     log = scale != SCALES[1]
     channels(done, dark, log)

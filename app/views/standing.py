@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import streamlit as st
 
 from app import state
 from app.charts import benchmark, judged, planes, ranking, standings
-from app.charts.looks import svg
+from app.charts.looks import line_html
 from app.charts.ranking import Column
 from app.components import judging, notices, plots, tasks
 from app.components.judging import Judged
@@ -23,7 +24,13 @@ READ = {
     "drawn": "whole photons drawn", "raw": "raw expectation, no photons drawn",
     "truncated": "expectation truncated fibre by fibre, as AliceO2 keeps it",
 }  # fmt: skip
-MOST_SHOWN = 40
+ONE: dict[DataKind, str] = {"showers": "shower", "images": "picture", "points": "point"}
+CONTENTS = {
+    "showers": "the-same-particle-side-by-side", "metrics": "metrics", "channels": "read-out-channels",
+    "profile": "radial-profile", "parts": "part-by-part", "weak regions": "weak-regions",
+    "time": "quality-against-time", "calibration": "with-the-light-calibrated",
+}  # fmt: skip
+"""Anchors of the headings."""
 
 
 def comparable(done: list[Judged]) -> list[Judged]:
@@ -61,11 +68,13 @@ def headline(done: Sequence[Judged], dataset: DatasetInfo, book: Catalogue) -> N
         ]
         st.markdown(" · ".join(part for part in parts if part))
         names = "".join(
-            f'<span style="margin-right:1.2rem;white-space:nowrap">{svg(one.look)}<b>{plain_html(one.title)}</b> '
-            f'<span class="ss-muted">{plain_html(one.report.model)}, step {one.report.step:,}</span></span>'
+            f'<span class="ss-model">{line_html(one.look)}<b>{html.escape(one.title)}</b> '
+            f'<span class="ss-muted">{html.escape(one.report.model)}, step {one.report.step:,}</span></span>'
             for one in done
         )
         st.html(f'<div style="font-size:0.8rem">{names}</div>')
+        if shown:
+            st.caption("On this page: " + " · ".join(f"[{name}](#{anchor})" for name, anchor in CONTENTS.items()))
     with save:
         downloads(done, dataset)
     for one in done:
@@ -76,10 +85,6 @@ def headline(done: Sequence[Judged], dataset: DatasetInfo, book: Catalogue) -> N
                     "Judge the newest", key=f"newest {one.run.run_id}", type="tertiary", on_click=tasks.begin,
                     args=(judging.slot_of(one.request), EvaluateTask(request=one.request)),
                 )  # fmt: skip
-
-
-def plain_html(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def downloads(done: Sequence[Judged], dataset: DatasetInfo) -> None:
@@ -113,11 +118,9 @@ def table(done: list[Judged], dataset: DatasetInfo, book: Catalogue) -> None:
     dark = st.context.theme.type == "dark"
     found = record(done, dataset.kind)
     groups = judged.groups_of(ranking.columns(found, book), book)
-    title, choice = st.columns([1, 3], vertical_alignment="bottom")
-    title.markdown("#### Metrics")
     name = judged.FIRST
-    if len(groups) > 1:
-        with choice:
+    with plots.head("Metrics"):
+        if len(groups) > 1:
             if st.session_state.get(state.GROUP) not in groups:
                 st.session_state.pop(state.GROUP, None)
             name = st.segmented_control(
@@ -125,6 +128,9 @@ def table(done: list[Judged], dataset: DatasetInfo, book: Catalogue) -> None:
                 required=True, label_visibility="collapsed",
             )  # fmt: skip
     columns = groups[name or judged.FIRST]
+    if not columns:
+        notices.empty(f"No metric of {dataset.kind} is defined: their examples and times are all that can be compared.")
+        return
     others = printed_rows(found, book, columns)
     rows = 1 + len(found.rows) + len(others)
     config = heads(found, columns)
@@ -151,6 +157,7 @@ def printed_rows(found: Benchmark, book: Catalogue, columns: Sequence[Column]) -
 def below(found: Benchmark, columns: Sequence[Column], others: Sequence[PublishedRow]) -> None:
     """What of the table's signs needs a word."""
     low, high = ranking.SOUND
+    sound = sum(not ranking.fault(row) for row in found.rows)
     marked = any(any(m) for m in standings.marks(found, columns).values())
     sources = "; ".join(plain(s) for s in dict.fromkeys(row.source for row in others))
     caption(
@@ -161,7 +168,8 @@ def below(found: Benchmark, columns: Sequence[Column], others: Sequence[Publishe
                 ranking.measures(found, c) for c in columns
             ),
             f"{standings.STAR} beaten by no other model beyond √(e₁² + e₂²)": marked,
-            "No model is best: none differs from another beyond their errors": not marked and len(found.rows) > 1,
+            "No ★: no two sound models differ beyond their errors": not marked and sound > 1,
+            "No ★: fewer than two models have a sound spread": sound < 2 < 1 + len(found.rows),
             f"▼ ▲ spread of replicas outside {low}–{high}: never best": any(ranking.fault(r) for r in found.rows),
             f"**{standings.OTHERS}**: published on other simulations, never ranked here; σ over particles. {sources}":
                 bool(others),
@@ -179,13 +187,13 @@ def costs(done: list[Judged], dataset: DatasetInfo, book: Catalogue, dark: bool)
     calibrated = [one for one in done if one.report.calibration is not None]
     if not batches and not calibrated:
         return
-    left, right = st.columns([1.15, 1], gap="medium")
-    if batches:
+    left, right = st.columns([1, 1.2], gap="medium")
+    if batches and any(r.metrics for r in reports):
         with left:
             speed(done, dataset, book, batches, dark)
     with right:
         if batches:
-            times(done, batches)
+            times(done, batches, ONE[dataset.kind])
         if calibrated:
             calibration(calibrated, book)
 
@@ -193,14 +201,12 @@ def costs(done: list[Judged], dataset: DatasetInfo, book: Catalogue, dark: bool)
 def speed(
     done: Sequence[Judged], dataset: DatasetInfo, book: Catalogue, batches: Sequence[int], dark: bool
 ) -> None:  # fmt: skip
-    head, choice = st.columns([1.6, 1], vertical_alignment="bottom")
-    head.markdown("#### Quality against time")
-    with choice:
+    with plots.head("Quality against time"):
         if st.session_state.get(state.BATCH) not in batches:
             st.session_state.pop(state.BATCH, None)
         batch = st.segmented_control(
-            "Generated at once", batches, default=batches[-1], format_func=lambda n: f"{n:,}", key=state.BATCH,
-            bind="query-params", required=True,
+            "Generated at once", batches, default=batches[-1], format_func=lambda n: f"{n:,} at once", key=state.BATCH,
+            bind="query-params", required=True, label_visibility="collapsed",
         )  # fmt: skip
     found = record(done, dataset.kind, batch)
     columns = judged.groups_of(ranking.columns(found, book), book)[judged.FIRST]
@@ -217,8 +223,8 @@ def speed(
     )
 
 
-def times(done: Sequence[Judged], batches: Sequence[int]) -> None:
-    st.markdown("#### Time of one shower [ms]")
+def times(done: Sequence[Judged], batches: Sequence[int], thing: str) -> None:
+    st.markdown(f"#### Time of one {thing} [ms]")
     frame = pd.DataFrame({"model": [one.title for one in done]})
     for batch in batches:
         found = [next((t for t in one.report.timing if t.batch == batch), None) for one in done]
@@ -226,13 +232,12 @@ def times(done: Sequence[Judged], batches: Sequence[int]) -> None:
     frame["parameters"] = [f"{one.report.parameters:,}" for one in done]
     st.dataframe(
         frame, hide_index=True, key="models_times", height=ROW_HEIGHT * (len(frame) + 1) + 2, row_height=ROW_HEIGHT,
-        alt=f"Milliseconds of one shower at batches of {', '.join(map(str, batches))} for {len(done)} models",
+        alt=f"Milliseconds of one {thing} at batches of {', '.join(map(str, batches))} for {len(done)} models",
     )  # fmt: skip
     machines = dict.fromkeys(
-        f"{one.report.device or 'device unknown'}, {one.report.threads} thread{'s' * (one.report.threads != 1)}"
-        for one in done
+        f"{o.report.device or 'device unknown'}, {o.report.threads} thread{'s' * (o.report.threads != 1)}" for o in done
     )
-    st.caption(f"± standard deviation over repeats. Measured on: {'; '.join(machines)}. Photons drawn included.")
+    st.caption(f"± standard deviation over repeats. Measured on: {'; '.join(machines)}.")
 
 
 def calibration(done: Sequence[Judged], book: Catalogue) -> None:

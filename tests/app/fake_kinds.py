@@ -27,6 +27,7 @@ from engine.schema import (
     PrepareTask,
     Report,
     RunInfo,
+    Task,
     TaskInfo,
     TrainSpec,
     WrongInput,
@@ -153,7 +154,7 @@ class KindsEngine(FakeEngine):
     def save_rows(self, data: str, rows: list[int], format: FileFormat) -> bytes:
         return packed(self.showers(data, rows)) if data in self.others else super().save_rows(data, rows, format)
 
-    def start_task(self, task: Any) -> TaskInfo:
+    def start_task(self, task: Task) -> TaskInfo:
         if isinstance(task, PrepareTask) and task.data in self.away:
             self.away.discard(task.data)
             return super().start_task(PrepareTask(data="zdc_fast"))
