@@ -12,6 +12,8 @@ from app.charts.colour import DATA, GENERATED, GREEN, PURPLE, data_blue
 MOST = 6
 COLOURS = (GENERATED, DATA, GREEN, PURPLE, "#56B4E9", "#D55E00")
 """Of Okabe and Ito. The simulation is drawn in ink, so that its blue is free."""
+ON_DARK = {DATA: data_blue(True), "#56B4E9": "#F0E442"}
+"""A blue that stands out on dark is near their sky blue, whose place their yellow takes."""
 DASHES: tuple[str | list[int], ...] = ("solid", [7, 3], [2, 3], [10, 3, 2, 3], [14, 4], [4, 2, 1, 2, 1, 2])
 SYMBOLS = ("diamond", "rect", "circle", "triangle", PLUS, "roundRect")
 
@@ -27,7 +29,7 @@ class Look(NamedTuple):
 
 def looks(titles: Sequence[str], dark: bool) -> list[Look]:
     """A look a title, in their order."""
-    colours = [data_blue(dark) if c == DATA else c for c in COLOURS]
+    colours = [ON_DARK.get(c, c) if dark else c for c in COLOURS]
     return [
         Look(title, colours[k % MOST], DASHES[k % MOST], SYMBOLS[k % MOST]) for k, title in enumerate(titles)
     ]  # fmt: skip

@@ -103,7 +103,7 @@ def _populated(values: np.ndarray, bins: int) -> np.ndarray:
 def _equal(values: np.ndarray, bins: int) -> np.ndarray:
     """Equal bins around all but stray values, which belong to the outer ones."""
     low, high = np.quantile(values, [0.02, 0.98]) if len(values) else (-1.0, 1.0)
-    return _rising(np.round(np.linspace(low, high, bins + 1)).tolist())
+    return _rising((np.round(np.linspace(low, high, bins + 1)) + 0.0).tolist())
 
 
 def _rising(edges: Sequence[float]) -> np.ndarray:
@@ -112,10 +112,8 @@ def _rising(edges: Sequence[float]) -> np.ndarray:
 
 
 def _names(edges: np.ndarray) -> list[str]:
-    return [
-        f"{low:g}–{high:g}" if low >= 0 else f"{low:g} to {high:g}"
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    found = zip(edges[:-1], edges[1:], strict=True)
+    return [f"{low:g}{' to ' if low < 0 else '–'}{high:g}".replace("-", "−") for low, high in found]
 
 
 def members_of(arrays: Arrays, over: str | None, title: str | None) -> np.ndarray:

@@ -18,6 +18,8 @@ from engine.schema import DatasetInfo
 
 HEIGHT = 400
 MOST = 6
+MOST_LETTERS = 60
+"""Of names side by side; beyond, they stand in a list."""
 SEEN = "_cell_seen"
 
 
@@ -30,10 +32,15 @@ def show(done: list[Judged], dataset: DatasetInfo) -> None:
     if st.session_state.get(state.WEAK) not in titles:
         st.session_state.pop(state.WEAK, None)
     with plots.head("Weak regions"):
-        chosen = st.segmented_control(
-            "Model", titles, default=titles[0], key=state.WEAK, bind="query-params", required=True,
-            label_visibility="collapsed",
-        )  # fmt: skip
+        if len("".join(titles)) > MOST_LETTERS:
+            chosen = st.selectbox(
+                "Model", titles, key=state.WEAK, bind="query-params", label_visibility="collapsed", width=320
+            )
+        else:
+            chosen = st.segmented_control(
+                "Model", titles, default=titles[0], key=state.WEAK, bind="query-params", required=True,
+                label_visibility="collapsed",
+            )  # fmt: skip
         over = st.segmented_control(
             "Cells of", regions.AXES, default=regions.AXES[0], key=state.OVER, bind="query-params", required=True,
             label_visibility="collapsed",

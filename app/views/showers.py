@@ -52,10 +52,12 @@ def choose(arrays: Arrays) -> tuple[str, int, str]:
     """Which particles, which of them, and the scale."""
     if st.session_state.pop(TO_WORST, False):
         st.session_state[state.LIKE_WHICH], st.session_state[state.PLACE] = WORST, 1
+    elif state.LIKE_WHICH not in st.session_state and state.LIKE_WHICH not in st.query_params:
+        st.session_state[state.LIKE_WHICH] = next(iter(WHICH))
     places = st.columns([2.2, 1.5, 0.9], vertical_alignment="bottom")
     which = places[0].segmented_control(
-        "Particle", [*WHICH, WORST], default=next(iter(WHICH)), key=state.LIKE_WHICH, bind="query-params",
-        required=True, on_change=lambda: st.session_state.pop(state.PLACE, None),
+        "Particle", [*WHICH, WORST], key=state.LIKE_WHICH, bind="query-params", required=True,
+        on_change=lambda: st.session_state.update({state.PLACE: 1}),
         help="By light: nearest to the 50 %, 15 % and 90 % quantile first. Worst here: furthest above the floor, in "
         "the cell chosen on the map of weak regions.",
     )  # fmt: skip
@@ -64,7 +66,7 @@ def choose(arrays: Arrays) -> tuple[str, int, str]:
         st.session_state[state.PLACE] = n
     with places[1], st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.button("Previous", icon=":material/chevron_left:", key="previous_particle", on_click=go, args=(-1, n))
-        place = st.number_input("Which of them", 1, n, 1, key=state.PLACE, bind="query-params", width=110)
+        place = st.number_input("Which of them", 1, n, key=state.PLACE, bind="query-params", width=110)
         st.button(
             "Next", icon=":material/chevron_right:", icon_position="right", key="next_particle", on_click=go,
             args=(1, n),
@@ -118,11 +120,12 @@ def particle_words(arrays: Arrays, k: int, book: Catalogue) -> str:
     x, y = np.asarray(arrays["impact_mm"], float)[k]
     symbol = state.particle_named(int(np.asarray(arrays["pdg"])[k]), book).symbol
     light = np.asarray(arrays["simulated"], float)[k].sum(1)
-    sums = ", ".join(f"{v:,.0f}" for v in light)
-    return (
-        f"**{symbol}, {row.get('Energy', float('nan')):,.0f} GeV**, hits x {x:+.1f} mm, y {y:+.1f} mm · "
-        f"Σ of {len(light)} simulations: {sums} photons · primary {int(np.asarray(arrays['primary_id'])[k])}"
-    )
+    parts = [
+        f"**{symbol}, {row.get('Energy', float('nan')):,.0f} GeV**, hits x {x:+.1f} mm, y {y:+.1f} mm",
+        f"Σ of {len(light)} simulations: {', '.join(f'{v:,.0f}' for v in light)} photons",
+        f"primary {int(np.asarray(arrays['primary_id'])[k])}",
+    ]
+    return " · ".join(parts).replace("-", "−")
 
 
 def stretch(residual: np.ndarray) -> np.ndarray:
@@ -158,7 +161,7 @@ def rows(done: Sequence[Judged], real: np.ndarray, made: Sequence[np.ndarray], l
             lower.append(
                 picture.figure_html(
                     picture.residual_url(*((stretch(residual), float(np.log1p(far))) if log else (residual, far))),
-                    f"ΔΣ {residual.sum():+,.0f}, Σ|Δ| {np.abs(residual).sum():,.0f}",
+                    f"ΔΣ {residual.sum():+,.0f}, Σ|Δ| {np.abs(residual).sum():,.0f}".replace("-", "−"),
                     f"{name} minus the first simulation, {residual.sum():+,.0f} photons in sum", width,
                 )
             )  # fmt: skip

@@ -12,6 +12,8 @@ from app.components.judging import Judged
 
 SCALES = ("log", "linear")
 ACROSS, EACH = 3, 300
+ABREAST = 3
+"""Matrices of models in a row."""
 PROFILE = 316
 
 
@@ -81,11 +83,11 @@ def correlations(done: list[Judged], dark: bool) -> None:
     st.markdown("#### Correlation of channels")
     found = {one.title: np.asarray(one.arrays["correlation_generated"]) for one in done}
     base = np.asarray(first["correlation_simulated"])
-    rows = [dict(list(found.items())[k : k + 3]) for k in range(0, len(found), 3)]
-    for k, some in enumerate(rows):
-        spec = matrices.draw(base, some, dark)
+    far, titles = matrices.farthest(base, found), list(found)
+    for k in range(0, len(titles), ABREAST):
+        some = {title: found[title] for title in titles[k : k + ABREAST]}
         plots.chart(
-            spec, f"models_correlation_{k}", matrices.size_of(1)[1],
-            f"Correlation matrix of the simulation's five channels, and its differences to {', '.join(some)}",
+            matrices.draw(base, some, dark, far, k == 0), f"models_correlation_{k}", matrices.HEIGHT,
+            f"Correlations of the simulation's five channels, and their differences to {', '.join(some)}",
         )  # fmt: skip
     st.caption("Pearson's coefficient over showers. First the simulation's, then what each model's differ from it.")

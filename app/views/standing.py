@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -24,6 +25,7 @@ READ = {
     "drawn": "whole photons drawn", "raw": "raw expectation, no photons drawn",
     "truncated": "expectation truncated fibre by fibre, as AliceO2 keeps it",
 }  # fmt: skip
+WIDEST = 300
 ONE: dict[DataKind, str] = {"showers": "shower", "images": "picture", "points": "point"}
 CONTENTS = {
     "showers": "the-same-particle-side-by-side", "metrics": "metrics", "channels": "read-out-channels",
@@ -134,7 +136,8 @@ def table(done: list[Judged], dataset: DatasetInfo, book: Catalogue) -> None:
     others = printed_rows(found, book, columns)
     rows = 1 + len(found.rows) + len(others)
     config = heads(found, columns)
-    config["row"] = st.column_config.TextColumn("model", width=226, pinned=True)
+    width = min(WIDEST, standings.pixels([ranking.floor_title(found), *(row.title for row in found.rows)], "model"))
+    config["row"] = st.column_config.TextColumn("model", width=width, pinned=True)
     config["remark"] = st.column_config.TextColumn("remark", width=100, help="Why a row cannot be best.")
     if found.rows[0].ms_per_shower is not None:
         config[standings.EACH] = st.column_config.NumberColumn(
@@ -214,13 +217,13 @@ def speed(
     if plane is None:
         notices.empty("No model has both a metric and a time at this batch.")
         return
+    points = [replace(p, family=p.title) for p in plane[0]]
+    looks = {one.title: (one.look.symbol, one.look.colour) for one in done}
     plots.chart(
-        benchmark.plane(*plane, dark, front=True), "models_speed", HEIGHT,
+        benchmark.plane(points, *plane[1:], dark, front=True, looks=looks), "models_speed", HEIGHT,
         f"{columns[0].title} against milliseconds each of {len(plane[0])} models, with their Pareto line",
     )  # fmt: skip
-    st.caption(
-        "Dotted: what sound models better in both. Lower left is better. Colours and shapes: families of models."
-    )
+    st.caption("Dotted: what sound models better in both. Lower left is better.")
 
 
 def times(done: Sequence[Judged], batches: Sequence[int], thing: str) -> None:
@@ -253,6 +256,7 @@ def calibration(done: Sequence[Judged], book: Catalogue) -> None:
         frame[f"{head} before"] = [number(c.before.get(name)) if c else "–" for c in found]
         frame[f"{head} after"] = [number(c.after.get(name)) if c else "–" for c in found]
     config: dict[str, Any] = {c: st.column_config.TextColumn(width=standings.pixels(list(frame[c]), c)) for c in frame}
+    config["model"] = st.column_config.TextColumn(width=min(170, standings.pixels(list(frame["model"]), "model")))
     st.dataframe(
         frame, hide_index=True, key="models_calibration", height=ROW_HEIGHT * (len(frame) + 1) + 2,
         row_height=ROW_HEIGHT, column_config=config,

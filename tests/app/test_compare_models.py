@@ -426,9 +426,10 @@ def test_a_map_of_one_primary_has_no_cell_to_judge():
 
 def test_correlations_of_models_are_given_as_differences():
     base = np.eye(5)
-    spec = matrices.draw(base, {"a": base + 0.2}, False)
+    spec = matrices.draw(base, {"a": base + 0.2}, False, 0.2)
     assert [s["data"][0]["value"][2] for s in spec["series"]] == [1.0, pytest.approx(0.2)]
-    json.dumps(matrices.draw(np.full((5, 5), np.nan), {"a": base}, True), allow_nan=False)
+    assert matrices.farthest(base, {"a": base + 0.2, "b": base - 0.3}) == pytest.approx(0.3)
+    json.dumps(matrices.draw(np.full((5, 5), np.nan), {"a": base}, True, 0.1, first=False), allow_nan=False)
 
 
 def test_every_chart_has_its_words(two: FakeEngine):
