@@ -40,6 +40,11 @@ SET, SPECIES, PHOTONS, AGAINST = "set", "species", "photons", "against"
 VIEW, OTHER, DETECTOR, REPLICAS = "view", "to", "detector", "replicas"
 RECORD, RECORD_ROW = "record", "row"
 CLASS, SAMPLES, SHUFFLE = "class", "samples", "shuffle"
+HALF, COMPARED, JUDGED_ON, JUDGED_OF = "half", "models", "on", "of"
+READING, LEAST, SLOW = "reading", "least", "slow"
+GROUP, SPECTRUM, BATCH = "group", "spectrum", "batch"
+LIKE_WHICH, PLACE, LIGHT = "like_which", "place", "light"
+BROKEN, WEAK, OVER, CELL = "broken", "weak", "over", "cell"
 
 # Query parameters written by hand: the particle lives in the browser component, not in a widget.
 PARTICLE_URL = {

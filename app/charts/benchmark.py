@@ -58,11 +58,15 @@ class Axis:
     floor_error: float = 0.0
 
 
-def plane(points: Sequence[Point], x: Axis, y: Axis, dark: bool, front: bool = False) -> dict[str, Any]:
+def plane(
+    points: Sequence[Point], x: Axis, y: Axis, dark: bool, front: bool = False,
+    looks: dict[str, tuple[str, str]] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Points with error bars; the floor at 1 where an axis counts floors. front: with the line of rows that no sound
-    row betters on both axes."""
+    row betters on both axes. looks: shape and colour of each family, where they are not those of `LOOKS`."""
+    known = looks or {name: (symbol, colour_of(name, dark)) for name, (symbol, _) in LOOKS.items()}
     scales = [_scale([p.x for p in points], x), _scale([p.y for p in points], y)]
-    series = [*_families(points, scales[0], dark), *_errors(points, scales, dark), *_floor(x, y, dark)]
+    series = [*_families(points, scales[0], known), *_errors(points, scales, dark), *_floor(x, y, dark)]
     if front:
         series += _front(points, dark)
     return {
@@ -70,7 +74,7 @@ def plane(points: Sequence[Point], x: Axis, y: Axis, dark: bool, front: bool = F
         "tooltip": {"trigger": "item", "formatter": "{b}", "confine": True},
         "legend": {
             "type": "scroll", "top": 0, "left": 0, "right": 0, "itemHeight": 10, "itemWidth": 16,
-            "data": sorted({s["name"]: 0 for s in series if s.get("name")}, key=[*LOOKS, *OTHERS].index),
+            "data": sorted({s["name"]: 0 for s in series if s.get("name")}, key=[*known, *OTHERS].index),
         },
         "grid": {"left": 58, "right": 24, "top": 34, "bottom": 46, "outerBoundsMode": "none"},
         "xAxis": {**scales[0], "name": x.name, "nameLocation": "middle", "nameGap": 27},
@@ -99,18 +103,20 @@ def _scale(values: Sequence[float], axis: Axis) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _families(points: Sequence[Point], scale: dict[str, Any], dark: bool) -> list[dict[str, Any]]:
+def _families(
+    points: Sequence[Point], scale: dict[str, Any], looks: dict[str, tuple[str, str]]
+) -> list[dict[str, Any]]:
     """A series a family, filled; published points open, those that cannot be ranked pale."""
     series: list[dict[str, Any]] = []
-    for name, (symbol, _) in LOOKS.items():
-        colour = colour_of(name, dark)
+    span = min((p.x for p in points), default=0.0), max((p.x for p in points), default=1.0)
+    for name, (symbol, colour) in looks.items():
         for open_ in (False, True):
             mine = [p for p in points if p.family == name and p.open_ == open_]
             if mine:
                 series.append(
                     {
                         "type": "scatter", "name": PUBLISHED if open_ else name, "symbol": symbol,
-                        "symbolSize": 12, "z": 3 if open_ else 4, "data": [_item(p, scale) for p in mine],
+                        "symbolSize": 12, "z": 3 if open_ else 4, "data": [_item(p, scale, span) for p in mine],
                         "itemStyle": _open(colour) if open_ else {"color": colour},
                         "labelLayout": {"hideOverlap": True},
                     }
@@ -122,9 +128,11 @@ def _open(colour: str) -> dict[str, Any]:
     return {"color": "rgba(0,0,0,0)", "borderColor": colour, "borderWidth": 1.6}
 
 
-def _item(p: Point, scale: dict[str, Any]) -> dict[str, Any]:
+def _item(p: Point, scale: dict[str, Any], span: tuple[float, float]) -> dict[str, Any]:
     label = {**LABEL, "formatter": p.title.replace("{", "(")}
     if scale["type"] == "log" and np.log(p.x / scale["min"]) > ROOM * np.log(scale["max"] / scale["min"]):
+        label["position"] = "left"
+    if scale["type"] == "value" and p.x - span[0] > ROOM * (span[1] - span[0]) > 0:
         label["position"] = "left"
     item: dict[str, Any] = {"value": [p.x, p.y], "name": p.words or p.title, "label": label}
     if not p.sound:  # smaller too: where labels overlap, the larger marker's stays

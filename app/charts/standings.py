@@ -23,6 +23,8 @@ from engine.schema import Benchmark, BenchmarkRow, MetricValue, PublishedRow
 
 STAR = "★"
 REMARKS = {"": "", "collapsed": "▼ collapsed", "too wide": "▲ too wide"}
+OTHERS = "other subsets"
+"""Remark of published rows."""
 TIME, EACH, WEIGHTS = "training [s]", "ms each", "parameters"
 
 
@@ -52,9 +54,21 @@ def floor_row(record: Benchmark, columns: Sequence[Column]) -> BenchmarkRow:
     return BenchmarkRow(title=floor_title(record), model="", metrics=metrics)
 
 
-def numbers(record: Benchmark, columns: Sequence[Column]) -> pd.DataFrame:
-    """Every number of the record, a row a model, the floor first: what a CSV holds."""
-    rows = [floor_row(record, columns), *record.rows]
+def printed(rows: Sequence[PublishedRow]) -> list[BenchmarkRow]:
+    """Published rows among ours; what they print has no error."""
+    return [
+        BenchmarkRow(
+            title=row.model,
+            model="",
+            metrics={name: MetricValue(value=v, error=0.0, unit="") for name, v in row.figures().items()},
+        )
+        for row in rows
+    ]
+
+
+def numbers(record: Benchmark, columns: Sequence[Column], others: Sequence[PublishedRow] = ()) -> pd.DataFrame:
+    """Every number of the record, a row a model, the floor first: what a CSV holds. others: stand below."""
+    rows = [floor_row(record, columns), *record.rows, *printed(others)]
     frame = pd.DataFrame(
         {
             "row": [r.title for r in rows],
@@ -84,17 +98,19 @@ def marks(record: Benchmark, columns: Sequence[Column]) -> dict[str, list[bool]]
     return {c.name: best([r.metrics.get(c.name) for r in record.rows], c.direction, sound) for c in columns}
 
 
-def shown(record: Benchmark, columns: Sequence[Column], dark: bool) -> Any:
-    """The table as a pandas Styler: cells hold numbers, so that they sort, and show them with their errors."""
-    full, rows = numbers(record, columns), [floor_row(record, columns), *record.rows]
-    stars = {name: [False, *found] for name, found in marks(record, columns).items()}
-    keep = ["row"] + ["remark"] * any(SPREAD in r.metrics for r in rows)
+def shown(record: Benchmark, columns: Sequence[Column], dark: bool, others: Sequence[PublishedRow] = ()) -> Any:
+    """The table as a pandas Styler: cells hold numbers, so that they sort, and show them with their errors. others:
+    published rows, pale and never ranked."""
+    full, rows = numbers(record, columns, others), [floor_row(record, columns), *record.rows, *printed(others)]
+    ours = 1 + len(record.rows)
+    stars = {name: [False, *found, *[False] * len(others)] for name, found in marks(record, columns).items()}
+    keep = ["row"] + ["remark"] * (bool(others) or any(SPREAD in r.metrics for r in rows))
     for column in columns:
         keep += [column.head] + [f"{column.short} × floor"] * measures(record, column)
     costs = [name for name in (TIME, EACH, WEIGHTS) if len(full[name].dropna())]
     table = full[[*keep, *costs]].copy()
     if "remark" in table:
-        table["remark"] = [REMARKS[fault(row)] for row in rows]
+        table["remark"] = [REMARKS[fault(row)] for row in rows[:ours]] + [OTHERS] * len(others)
     style = table.style
     style.format(precision=2, na_rep="–")
     for name in costs:
@@ -103,8 +119,8 @@ def shown(record: Benchmark, columns: Sequence[Column], dark: bool) -> Any:
     for column in columns:
         texts = [
             f"{STAR} {both(r.metrics.get(column.name))}" if star else both(r.metrics.get(column.name))
-            for r, star in zip(rows, stars[column.name], strict=True)
-        ]
+            for r, star in zip(rows[:ours], stars[column.name], strict=False)
+        ] + [_figure(row, column.name) for row in others]
         for k, text in enumerate(texts):
             style.format(lambda _, text=text: text, subset=(k, [column.head]))
         colours[column.head] = ["background-color: rgba(0, 158, 115, 0.22)" * s for s in stars[column.name]]
@@ -114,7 +130,8 @@ def shown(record: Benchmark, columns: Sequence[Column], dark: bool) -> Any:
         if series.name == "row":  # pinned, hence pale already
             return [f"background-color: {tinted}"] + [""] * (len(rows) - 1)
         css = colours.get(str(series.name), [""] * len(series))
-        plain = [f"background-color: {tinted}"] + [f"color: {faded}" if fault(r) else "" for r in rows[1:]]
+        pale = [k >= ours or bool(fault(r)) for k, r in enumerate(rows)]
+        plain = [f"background-color: {tinted}"] + [f"color: {faded}" * p for p in pale[1:]]
         return [a or b for a, b in zip(css, plain, strict=True)]
 
     return style.apply(paint, axis=0)

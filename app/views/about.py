@@ -12,6 +12,11 @@ from app.components.masks import channel_legend, mask_figure
 from app.components.words import plain
 from engine.schema import Catalogue, DatasetInfo, RunInfo
 
+GROUPS = {
+    "channels": "Read-out channels", "replicas": "Replicas of one particle", "shape": "Shape of a shower",
+    "features": "Features", "classifiers": "Classifiers told to tell generated from simulated", "pictures": "Images",
+}  # fmt: skip
+"""Headings of what metrics look at."""
 DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "one": "1 is ideal"}
 
 
@@ -49,16 +54,21 @@ def metrics(book: Catalogue) -> None:
     if not book.metrics:
         notices.empty("The engine defines no metric.")
         return
-    frame = pd.DataFrame(
-        {
-            "metric": [m.title for m in book.metrics],
-            "definition": [plain(m.formula) for m in book.metrics],
-            "unit": [m.unit or "–" for m in book.metrics],
-            "reads": [DIRECTIONS[m.direction] for m in book.metrics],
-            "source": [m.source for m in book.metrics],
-        }
-    )
-    st.table(frame.set_index("metric"))
+    for group, title in GROUPS.items():
+        found = [m for m in book.metrics if m.group == group]
+        if not found:
+            continue
+        st.markdown(f"#### {title}")
+        frame = pd.DataFrame(
+            {
+                "metric": [plain(m.title + (f" ({m.short})" if m.short else "")) for m in found],
+                "definition": [plain(m.formula) + ("; minutes, where asked for" if m.slow else "") for m in found],
+                "unit": [m.unit or "–" for m in found],
+                "reads": [DIRECTIONS[m.direction] for m in found],
+                "source": [m.source for m in found],
+            }
+        )
+        st.table(frame.set_index("metric"))
     st.caption(
         "Errors are bootstrap errors over primaries. Every metric stands beside its floor: the same metric of one "
         "simulation against another, same primaries, same size. Metrics of the latent space are computed in latent "

@@ -1,258 +1,230 @@
-"""Compare: what models reach that were trained alike and judged alike, beside the published table."""
+"""Compare: models of this home side by side, or the records of benchmarks."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import get_args
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from app import state
-from app.charts import benchmark, planes, ranking, standings
-from app.charts.ranking import Column
-from app.components import notices
-from app.components.words import clock, plain
-from app.views import recipe
-from engine.schema import Benchmark, PublishedRow
+from app.charts.looks import MOST, looks
+from app.components import header, judging, notices, tasks
+from app.components.filters import THRESHOLDS
+from app.components.judging import Judged, Wish
+from app.components.words import plain
+from app.views import benchmarks, breakdown, examples, regions, showers, spectra, standing
+from engine.schema import Catalogue, DatasetInfo, EvaluateRequest, Reading, RunInfo, Split
 
-HEIGHT = 420
-FORMATS = ("PNG", "SVG")
-FORMAT = "compare_format"
-ROW_HEIGHT = 31
+MODELS, BENCHMARKS = "Models", "Benchmarks"
+SPLITS: tuple[Split, ...] = ("test", "validation")
+READINGS: dict[Reading, str] = {"drawn": "whole photons drawn", "raw": "raw expectation", "truncated": "truncated"}
+UNKNOWN = "_unknown_models"
 
 
 def show() -> None:
     """The page."""
-    kept = state.keep("benchmarks", lambda: state.engine().benchmarks())
+    runs = [run for run in st.session_state.get(state.RUNS, []) if run.checkpoints]
+    if choose_half(runs) == BENCHMARKS:
+        benchmarks.show()
+        return
+    if not runs:
+        state.engine().health()  # tells an engine that is gone from one that has no model
+        notices.no_model()
+        return
     book = state.keep("catalogue", state.catalogue)
-    if kept.stale or book.stale:
+    sets = state.keep("datasets", state.datasets)
+    chosen = choose_models(runs)
+    if not chosen:
+        notices.empty("Choose one to six models above; each is then judged on the same held-out particles.")
+        return
+    options = sets_for(chosen, sets.value)
+    if not options:
+        return
+    dataset, request, slow = choose_request(options, book.value)
+    if not dataset.ready:
+        tasks.prepare(dataset)
+        return
+    done, stale = judging.judge(wishes_of(chosen, request), slow)
+    if stale or book.stale or sets.stale:
         notices.stale()
-    if not kept.value:
-        notices.empty(
-            "There is no record of a benchmark yet. `showerscope bench table1 --quick` trains every model of the "
-            "family alike, judges all on the same held-out particles and leaves its record here."
+    if done:
+        results(done, dataset, book.value)
+    else:
+        st.caption("The first numbers appear when a model is judged. Results are kept: a link finds them again.")
+
+
+# ------------------------------------------------------------------------------------------------------------ pickers
+def choose_half(runs: Sequence[RunInfo]) -> str:
+    """Models first where two can be judged, unless the link speaks of a record."""
+    if state.HALF not in st.session_state and state.HALF not in st.query_params:
+        linked = {state.RECORD, state.RECORD_ROW} & set(st.query_params)
+        asked = {state.COMPARED, state.JUDGED_ON} & set(st.query_params)
+        first = MODELS if not linked and (len(runs) > 1 or asked) else BENCHMARKS
+        preset(state.HALF, first, first)
+    half = st.segmented_control(
+        "What is compared", (MODELS, BENCHMARKS), key=state.HALF, bind="query-params", required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    return half or BENCHMARKS
+
+
+def preset(key: str, value: object, link: str | list[str]) -> None:
+    """Choose for a widget that has no default, and write it into the link, which a copy shall reopen anywhere."""
+    st.session_state[key] = value
+    with suppress(StreamlitAPIException):  # already the widget's own
+        st.query_params[key] = link
+
+
+def titles_of(runs: Sequence[RunInfo]) -> list[str]:
+    """Short names for charts, no two alike."""
+    names = [run.name or run.model for run in runs]
+    return [
+        f"{name} {run.run_id[:6]}" if names.count(name) > 1 else name for name, run in zip(names, runs, strict=True)
+    ]  # fmt: skip
+
+
+def first_choice(runs: Sequence[RunInfo]) -> list[str]:
+    """The strip's model and the newest other one of like data."""
+    strip = state.current_run()
+    mine = next((r for r in runs if strip and r.run_id == strip.run_id), runs[0])
+    others = [r for r in runs if r is not mine and r.data == mine.data]
+    others += [r for r in runs if r is not mine and r.data != mine.data and like(r) == like(mine)]
+    return [r.run_id for r in (mine, *others[:1])]
+
+
+def like(run: RunInfo) -> tuple[str, tuple[int, ...] | None]:
+    """What must be the same for models to be judged on the same examples."""
+    dataset = state.dataset_of(run)
+    return state.kind_of(run), dataset.shape if dataset else None
+
+
+def choose_models(runs: Sequence[RunInfo]) -> list[RunInfo]:
+    """One to six models; what a link named and is not here is said."""
+    by_id = {run.run_id: run for run in sorted(runs, key=lambda r: (not r.bundled, -r.created))}
+    labels = {header.label(run) for run in runs}
+    if state.COMPARED not in st.session_state:
+        linked = st.query_params.get_all(state.COMPARED)
+        st.session_state[UNKNOWN] = [name for name in linked if name and name not in labels]
+        if not set(linked) & labels and "" not in linked:
+            first = first_choice(list(by_id.values()))
+            preset(state.COMPARED, first, [header.label(by_id[run]) for run in first])
+    elif any(run not in by_id for run in st.session_state[state.COMPARED]):
+        st.session_state[state.COMPARED] = [run for run in st.session_state[state.COMPARED] if run in by_id]
+    picked = st.multiselect(
+        "Models", list(by_id), max_selections=MOST, format_func=lambda run: header.label(by_id[run]),
+        key=state.COMPARED, bind="query-params", on_change=lambda: st.session_state.pop(UNKNOWN, None),
+        help="Two to six, of the same kind of data. All are judged on the same particles with the same seed.",
+    )  # fmt: skip
+    if unknown := st.session_state.get(UNKNOWN):
+        st.warning(f"The link names models that are not here: {plain(', '.join(unknown))}.", icon=":material/link_off:")
+    if len(runs) == 1:
+        train = st.session_state.get(state.PAGES, {}).get("train")
+        notices.empty("There is one model here. Train a second one on the Train page to see both side by side.")
+        if train:
+            st.page_link(train, label="Go to Train", icon=":material/arrow_forward:")
+    return alike([by_id[run] for run in picked])
+
+
+def alike(chosen: list[RunInfo]) -> list[RunInfo]:
+    """Those that draw what the first draws; the others are named."""
+    if not chosen:
+        return []
+    kind, shape = like(chosen[0])
+    kept, left = [], []
+    for run in chosen:
+        own, size = like(run)
+        (kept if own == kind and (shape is None or size in (None, shape)) else left).append(run)
+    if left:
+        names = ", ".join(f"{titles_of([run])[0]} ({like(run)[0]})" for run in left)
+        st.warning(
+            f"Left out, for they draw other data than {plain(titles_of(chosen)[0])} ({kind}): {plain(names)}.",
+            icon=":material/difference:",
         )
-        return
-    record = choose(kept.value)
-    if not record.rows:
-        notices.empty("No row of this benchmark ended well: its record holds none.")
-        return
-    dark = st.context.theme.type == "dark"
-    columns = ranking.columns(record, book.value)
-    theirs = ranking.published(record, book.value)
-    headline(record, columns)
-    table(record, columns, dark)
-    if theirs:
-        published(record, columns, theirs)
-    charts(record, columns, theirs, dark)
-    timed = any(row.train_seconds is not None for row in record.rows)
-    places = st.columns(2, gap="medium") if timed else [st.container()]
-    if timed:
-        with places[0]:
-            training_times(record, dark)
-    with places[-1]:
-        recipe.show(record, book.value)
+    return kept
 
 
-# ----------------------------------------------------------------------------------------------------------- headline
-def titles_of(records: list[Benchmark]) -> dict[str, str]:
-    """How records stand in the picker, and in links: by what does not change, and no two alike."""
-    titles: dict[str, str] = {}
-    for record in records:
-        kind = "quick" if record.quick else "full"
-        when = record.made[:16].replace("T", " ") if record.made else record.commit
-        parts = [record.title, record.data, kind, when if not record.house else ""]
-        title = " · ".join(part for part in parts if part)
-        titles[record.name] = f"{title} · {record.name}" if title in titles.values() else title
-    return titles
+def sets_for(chosen: list[RunInfo], sets: list[DatasetInfo]) -> dict[str, DatasetInfo]:
+    """Sets that these models can be judged on, their own first. A set that is gone is named."""
+    by_name = {d.name: d for d in sets}
+    gone = [run for run in chosen if run.data not in by_name]
+    kind, shape = next((like(run) for run in chosen if run.data in by_name), like(chosen[0]))
+    own = [by_name[run.data] for run in chosen if run.data in by_name]
+    fit = [d for d in state.in_order(sets) if d.ready and d.kind == kind and shape in (None, d.shape)]
+    options = {d.name: d for d in [*own, *fit]}
+    if gone:
+        names = "; ".join(f"{titles_of([run])[0]} learned from {run.data}" for run in gone)
+        rest = "Another set is chosen below." if options else "No other set here is of its kind."
+        st.warning(f"**A data set is gone.** {plain(names)}, which is no longer here. {rest}", icon=":material/delete:")
+    return options
 
 
-def choose(records: list[Benchmark]) -> Benchmark:
-    """The picker, with the downloads beside it."""
-    by_name, titles = {r.name: r for r in records}, titles_of(records)
-    if st.session_state.get(state.RECORD) not in by_name:
-        st.session_state.pop(state.RECORD, None)
-    name = st.selectbox(
-        "Benchmark", list(by_name), format_func=lambda n: titles[n], key=state.RECORD, bind="query-params", width=560,
-        help="Records of `showerscope bench`: those that come with Showerscope, then your own.",
+def choose_request(options: dict[str, DatasetInfo], book: Catalogue) -> tuple[DatasetInfo, EvaluateRequest, bool]:
+    """Set, split, reading and threshold in a row; a request of no run yet, and whether classifiers are wanted."""
+    if st.session_state.get(state.JUDGED_ON) not in options:
+        st.session_state.pop(state.JUDGED_ON, None)
+    places = st.columns([1.7, 0.8, 1.5, 1.35, 1.2], vertical_alignment="bottom")
+    name = places[0].selectbox(
+        "Judged on", list(options), format_func=lambda n: state.title_of(options[n]), key=state.JUDGED_ON,
+        bind="query-params", help="Only held-out examples of this set: none was seen in training.",
     )  # fmt: skip
-    return by_name[name or records[0].name]
-
-
-def budget_of(record: Benchmark) -> str:
-    """What every row was given, as one reads it."""
-    budget = {k: v for k, v in record.budget.items() if k != "data"}
-    # without a read-out the data are of no calorimeter
-    what, tested = ("showers", "primaries") if record.convention else ("examples", "examples")
-    said = []
-    for name, value in budget.items():
-        number = f"{value:,}" if isinstance(value, int | float) else plain(str(value))
-        words = {"showers": f"training {what}", "primaries": f"test {tested}"}.get(name, plain(name.replace("_", " ")))
-        said.append(f"{number} {words}")
-    return ", ".join(said)
-
-
-def headline(record: Benchmark, columns: list[Column]) -> None:
-    """What was compared on what, with which budget, by which code; and that a trial is no verdict."""
-    words, save = st.columns([5, 1], gap="medium", vertical_alignment="bottom")
-    with words:
-        st.markdown(f"### {plain(record.title)}: {plain(record.label or record.data)}")
-        seeds = ", ".join(map(str, record.seeds))
-        judged = next((r.showers for r in record.rows if r.showers), None)
-        parts = [
-            f"Every row: {budget_of(record)}" + (f" ({judged:,} showers)" if judged and record.convention else ""),
-            f"seed {seeds}" if len(record.seeds) == 1 else f"seeds {seeds}" if seeds else "",
-            f"read-out convention `{record.convention}`" if record.convention else "",
-            f"commit `{record.commit}`" if record.commit else "",
-            *(f"{plain(n)} {plain(v)}" for n, v in record.versions.items()),
-            plain(record.made.replace("T", " ")) if record.made else "",
-        ]
-        st.markdown(" · ".join(part for part in parts if part))
-    with save:
-        downloads(record, columns)
-    if record.quick:
-        st.info(
-            "**Quick: no verdict.** This record shows that every row trains and is judged, not how good it gets."
-            + (" One seed: errors are those of the test sample, not of another training." * (len(record.seeds) == 1)),
-            icon=":material/hourglass_top:",
-        )
-    if record.missing:
-        st.warning("Ended badly, hence not in the table: " + plain(", ".join(record.missing)) + ".")
-
-
-def downloads(record: Benchmark, columns: list[Column]) -> None:
-    """The numbers as CSV, the record as JSON, and how charts are saved."""
-    stem = record.name.removeprefix("home:")
-    with st.popover("Download", width="stretch", key="save_compare"):
-        st.download_button(
-            ".csv", data=lambda: standings.numbers(record, columns).to_csv(index=False).encode(),
-            file_name=f"{stem}.csv", mime="text/csv", key="save_compare_csv", on_click="ignore", width="stretch",
-        )  # fmt: skip
-        st.download_button(
-            ".json", data=lambda: record.model_dump_json(indent=1).encode(), file_name=f"{stem}.json",
-            mime="application/json", key="save_compare_json", on_click="ignore", width="stretch",
-        )  # fmt: skip
-        st.segmented_control("Charts", FORMATS, default=FORMATS[0], key=FORMAT, required=True)
-        st.caption("The bar above each chart, shown on hover and by Tab, saves it so.")
-
-
-# -------------------------------------------------------------------------------------------------------------- tables
-def table(record: Benchmark, columns: list[Column], dark: bool) -> None:
-    """Every row with its errors; the heads sort."""
-    st.dataframe(
-        standings.shown(record, columns, dark), hide_index=True, key="compare_table", placeholder="–",
-        height=ROW_HEIGHT * (len(record.rows) + 2) + 2, row_height=ROW_HEIGHT, column_config=heads(record, columns),
-        alt=f"{len(record.rows)} rows of {record.title} with {', '.join(c.title for c in columns)}, training time, "
-        "milliseconds each and parameters; first the floor",
-    )  # fmt: skip
-    low, high = ranking.SOUND
-    parts = {
-        "Click a head to sort": True,
-        "± standard error of the mean over seeds": len(record.seeds) > 1,
-        "± standard error of the test sample": len(record.seeds) <= 1,
-        f"× floor: over the same metric of {ranking.floor_title(record)}, judged alike": any(
-            ranking.measures(record, c) for c in columns
-        ),
-        f"{standings.STAR} beaten by no other row beyond √(e₁² + e₂²), in columns where any row is beaten": any(
-            any(found) for found in standings.marks(record, columns).values()
-        ),
-        f"▼ ▲ spread of replicas outside {low}–{high}: never best, since an answer that hardly varies has the lowest "
-        "MAE of all": any(ranking.fault(row) for row in record.rows),
-        "Times are those of the machine that ran it": any(row.train_seconds for row in record.rows),
-    }
-    caption(parts)
-
-
-def heads(record: Benchmark, columns: list[Column]) -> dict[str, Any]:
-    """Widths, and what each number means."""
-    found: dict[str, Any] = {
-        "row": st.column_config.TextColumn("row", width=226, pinned=True),
-        "remark": st.column_config.TextColumn(
-            "remark", width=84, help="Why a row cannot be best: its replicas vary too little, or too much."
-        ),
-        standings.TIME: st.column_config.NumberColumn(width=82),
-        standings.EACH: st.column_config.NumberColumn(width=66, help="Time of one generated shower or picture."),
-        standings.WEIGHTS: st.column_config.NumberColumn(width=84),
-    }
-    reads = {"lower": "lower is better", "higher": "higher is better", "one": "1 is ideal", "": ""}
-    for c in columns:
-        tip = ", ".join(part for part in (plain(c.title), reads[c.direction]) if part)
-        texts = [f"{standings.STAR}{standings.both(row.metrics.get(c.name))}" for row in record.rows]
-        found[c.head] = st.column_config.NumberColumn(width=standings.pixels(texts, c.head), help=tip)
-        found[f"{c.short} × floor"] = st.column_config.NumberColumn(
-            "× floor", width=68,
-            help=f"{plain(c.title)} over that of {ranking.floor_title(record)}; 1 cannot be told from it.",
-        )  # fmt: skip
-    return found
-
-
-def published(record: Benchmark, columns: list[Column], rows: list[PublishedRow]) -> None:
-    """The paper's table beside ours."""
-    st.markdown("#### Published, beside ours")
-    frame = standings.beside(record, columns, rows)
-    found: dict[str, Any] = {}
-    for name in frame.columns:
-        if name.endswith(" floor"):
-            found[name] = st.column_config.NumberColumn("× floor", format="%.2f", width=68)
-        else:
-            found[name] = st.column_config.TextColumn(width=standings.pixels(list(frame[name]), name))
-    st.dataframe(
-        frame, hide_index=True, key="compare_published", height=ROW_HEIGHT * (len(frame) + 1) + 2,
-        row_height=ROW_HEIGHT, placeholder="–", column_config=found,
-        alt="Published rows, each beside the row of ours that repeats it, with multiples of each table's own floor",
-    )  # fmt: skip
-    sources = "; ".join(plain(s) for s in dict.fromkeys(row.source for row in rows))
-    units = ", ".join(f"{c.short} in {c.unit}" for c in columns if c.unit and f"{c.short} theirs" in frame)
-    caption(
-        {
-            f"**Other subsets, not ranked against ours.** {sources}": True,
-            units: bool(units),
-            "σ: over particles, as printed there, not an error of the mean": any(row.mae_std for row in rows),
-            "× floor: over each table's own original data": any(name.endswith(" floor") for name in frame),
-        }
+    dataset = options[name or next(iter(options))]
+    split = places[1].segmented_control(
+        "Split", SPLITS, default=SPLITS[0], key=state.JUDGED_OF, bind="query-params", required=True
     )
+    reading: Reading | None = "drawn"
+    threshold: int | None = 0
+    if dataset.kind == "showers":
+        reading = places[2].selectbox(
+            "Generated light", get_args(Reading), format_func=lambda r: READINGS[r], key=state.READING,
+            bind="query-params",
+            help="Whole photons drawn about the model's expectation, as a detector counts them; the expectation "
+            "itself; or its whole part, fibre by fibre, as AliceO2's fast simulation keeps it.",
+        )  # fmt: skip
+        threshold = places[3].segmented_control(
+            "Simulated photons at least", THRESHOLDS, default=0, key=state.LEAST, bind="query-params", required=True,
+            help="Only particles whose simulated replicas hold so many photons on average.",
+        )  # fmt: skip
+    slow = False
+    if any(m.slow and dataset.kind in m.kinds for m in book.metrics):
+        slow = places[4].toggle(
+            "Classifiers too (minutes)", key=state.SLOW, bind="query-params",
+            help="Trains classifiers to tell generated from simulated showers, and a control that must fail.",
+        )  # fmt: skip
+    request = EvaluateRequest(
+        run="", data=dataset.name, split="validation" if split == "validation" else "test",
+        convention=state.current_convention(), reading=reading or "drawn", threshold=int(threshold or 0),
+        seed=state.current_seed(),
+    )  # fmt: skip
+    return dataset, request, bool(slow)
 
 
-def caption(parts: dict[str, bool]) -> None:
-    """What of these words applies."""
-    st.caption(". ".join(words for words, so in parts.items() if so) + ".")
+def wishes_of(chosen: list[RunInfo], request: EvaluateRequest) -> list[Wish]:
+    """A wish a model; the strip's checkpoint holds for the strip's model."""
+    found = looks(titles_of(chosen), st.context.theme.type == "dark")
+    strip = state.current_run()
+    wishes = []
+    for run, look in zip(chosen, found, strict=True):
+        step = state.current_step() if strip and run.run_id == strip.run_id else None
+        wishes.append(Wish(run, look, request.model_copy(update={"run": run.run_id, "step": step})))
+    return wishes
 
 
-# -------------------------------------------------------------------------------------------------------------- charts
-def charts(record: Benchmark, columns: list[Column], rows: list[PublishedRow], dark: bool) -> None:
-    """Metric against metric, and quality against speed."""
-    quality, speed = planes.quality(record, columns, rows), planes.speed(record, columns)
-    places = iter(st.columns([1.15, 1], gap="medium") if quality and speed else [st.container()])
-    if quality:
-        first, second = columns[:2]
-        points, x, y = quality
-        with next(places):
-            st.markdown(f"#### {plain(second.short)} against {plain(first.short)}")
-            alt = f"{second.title} against {first.title} of {len(points)} rows, with errors"
-            chart(benchmark.plane(*quality, dark), "compare_quality", HEIGHT, alt)
-            parts = {
-                "Bars: standard errors of a row": True,
-                "Star: the floor, with its own": x.floors and y.floors,
-                "Open: published, in multiples of their floor, other subsets": any(p.open_ for p in points),
-                "Pale: collapsed or too wide": not all(p.sound for p in points),
-            }
-            caption(parts)
-    if speed:
-        with next(places):
-            st.markdown("#### Quality against speed")
-            alt = f"{columns[0].title} against milliseconds each of {len(speed[0])} rows, with their Pareto line"
-            chart(benchmark.plane(*speed, dark, front=True), "compare_speed", HEIGHT, alt)
-            st.caption("Dotted: what sound rows better in both. Lower left is better.")
-
-
-def training_times(record: Benchmark, dark: bool) -> None:
-    timed = [row for row in record.rows if row.train_seconds is not None]
-    seconds = [row.train_seconds or 0.0 for row in timed]
-    st.markdown("#### Training time")
-    spec = benchmark.times([r.title for r in timed], [ranking.family(r.model) for r in timed], seconds, dark)
-    chart(spec, "compare_times", benchmark.ROW * len(timed) + benchmark.ENDS,
-          f"Training time of {len(timed)} rows, from {clock(min(seconds))} to {clock(max(seconds))}")  # fmt: skip
-
-
-def chart(spec: dict, key: str, height: int, alt: str) -> None:
-    renderer = "svg" if st.session_state.get(FORMAT) == "SVG" else "canvas"
-    st.echarts_chart(spec, height=height, key=key, alt=alt, renderer=renderer)
+# ------------------------------------------------------------------------------------------------------------ results
+def results(done: list[Judged], dataset: DatasetInfo, book: Catalogue) -> None:
+    """Everything that is known of the models that are judged."""
+    dark = st.context.theme.type == "dark"
+    done = standing.comparable(done)
+    standing.headline(done, dataset, book)
+    if dataset.kind == "showers":
+        showers.show(done, dataset, book)
+    else:
+        examples.show(done, dataset)
+    standing.table(done, dataset, book)
+    if dataset.kind == "showers":
+        spectra.show(done)
+        breakdown.show(done, book)
+        regions.show(done, dataset)
+    standing.costs(done, dataset, book, dark)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from fake_benchmarks import MNIST, MNIST_METRICS, PUBLISHED, QUICK, ZDC_METRICS
+from fake_judged import judge, page_of
 
 from engine.schema import (
     CONDITIONS,
@@ -31,7 +32,9 @@ from engine.schema import (
     DatasetInfo,
     DetectorInfo,
     EngineDown,
+    EngineError,
     EvaluateRequest,
+    EvaluateTask,
     FileFormat,
     Finding,
     FormField,
@@ -42,7 +45,6 @@ from engine.schema import (
     ImportReport,
     ImportTask,
     MapRequest,
-    MetricValue,
     ModelInfo,
     NotFound,
     Particle,
@@ -141,6 +143,8 @@ class Began:
     ended: str = ""
     error: str = ""
     report: ImportReport | None = None
+    evaluation: Report | None = None
+    arrays: Arrays | None = None
 
 
 class FakeEngine:
@@ -166,6 +170,7 @@ class FakeEngine:
         self.files: dict[str, bytes] = {}
         self.reports: dict[str, ImportReport] = {}
         self.steps_per_s = steps_per_s
+        self.faults: dict[str, str] = {}
         self.records = [] if empty else [QUICK, MNIST]
         self.calls: list[str] = []
         self.asked_maps: dict[tuple[str, int | None], float] = {}
@@ -340,6 +345,8 @@ class FakeEngine:
                 raise WrongInput(f"name {task.data!r} is taken by an earlier import: choose another or remove it")
             if missing := [ticket for ticket in task.uploads if ticket not in self.files]:
                 raise NotFound(f"the uploaded file {missing[0]} is gone: upload it again")
+        if isinstance(task, EvaluateTask):
+            self._entry(task.request.run)
         name = f"{task.kind}-{hashlib.sha256(task.model_dump_json().encode()).hexdigest()[:16]}"
         old = self.begun.get(name)
         if old is None or self.task(name).state not in ("queued", "running", "finished"):
@@ -357,7 +364,7 @@ class FakeEngine:
             began.ended = "failed" if began.error else "finished"
         total, unit = {
             "prepare": (117_819, "showers"), "import": (1000, "rows"), "check": (20, ""),
-            "simulate": (getattr(began.task, "n", 1), "showers"),
+            "simulate": (getattr(began.task, "n", 1), "showers"), "evaluate": (182, "primaries"),
         }[began.task.kind]  # fmt: skip
         good = began.ended == "finished"
         return TaskInfo(
@@ -372,6 +379,7 @@ class FakeEngine:
             error=began.error,
             report=began.report if good else None,
             validation=VALIDATION if good and isinstance(began.task, CheckTask) else None,
+            evaluation=began.evaluation if good else None,
         )
 
     def _finish(self, began: Began) -> str:
@@ -387,6 +395,11 @@ class FakeEngine:
             return "Geant4 passed the time limit of 120 s after 0 of 1 showers: raise it"
         if isinstance(task, ImportTask):
             return self._import(began, task)
+        if isinstance(task, EvaluateTask):
+            try:
+                began.evaluation, began.arrays = self.judge(task.request)
+            except EngineError as error:
+                return str(error)
         return ""
 
     def _import(self, began: Began, task: ImportTask) -> str:
@@ -425,6 +438,8 @@ class FakeEngine:
 
     def task_arrays(self, task_id: str) -> Arrays:
         task = self.begun[task_id].task if self.task(task_id).state == "finished" else None
+        if (found := self.begun[task_id].arrays) is not None:
+            return found
         if not isinstance(task, SimulateTask):
             raise NotFound(f"task {task_id} has no showers: wait for its end")
         near = self.nearest("zdc_geant4", task.particle, task.n)
@@ -664,19 +679,21 @@ class FakeEngine:
             meta,
         )
 
-    def evaluate(self, request: EvaluateRequest) -> Report:
+    def judge(self, request: EvaluateRequest) -> tuple[Report, Arrays]:
+        """What an evaluation leaves. `faults`: words with which that of a run fails."""
         self._entry(request.run)
-        return Report(
-            run_id=request.run,
-            data="zdc_geant4",
-            label=LABEL,
-            split=request.split,
-            convention=request.convention,
-            showers=546,
-            primaries=182,
-            seconds=0.1,
-            metrics={"mae": MetricValue(value=19.4, error=0.6, unit="photons", floor=12.1, floor_error=0.3)},
-        )
+        if request.run in self.faults:
+            raise EngineError(self.faults[request.run])
+        return judge(self, request)
+
+    def evaluate(self, request: EvaluateRequest) -> Report:
+        return self.judge(request)[0]
+
+    def report(self, task_ids: list[str]) -> bytes:
+        reports = [self.task(task_id).evaluation for task_id in task_ids]
+        if any(report is None for report in reports):
+            raise NotFound("an evaluation has not ended: wait for its end")
+        return page_of([report for report in reports if report is not None])
 
     def benchmarks(self) -> list[Benchmark]:
         return list(self.records)

@@ -5,6 +5,7 @@ from engine.schema import Benchmark, BenchmarkRow, MetricInfo, MetricValue, Publ
 ZDC_METRICS = [
     MetricInfo(
         name="dispersion", title="Dispersion error δ", short="δ", unit="", direction="lower", formula="|M_gen − M_sim|",
+        group="replicas",
     ),
     MetricInfo(
         name="mae", title="Channel MAE", short="MAE", unit="photons", direction="lower",
@@ -12,17 +13,46 @@ ZDC_METRICS = [
     ),
     MetricInfo(
         name="spread", title="Spread of replicas", short="spread", unit="", direction="one",
-        formula="σ of generated replicas / σ of simulated replicas",
+        formula="σ of generated replicas / σ of simulated replicas", group="replicas",
     ),
     MetricInfo(
         name="wasserstein", title="Channel Wasserstein", short="W₁", unit="photons", direction="lower",
         formula="W₁ per channel between the two distributions, averaged", source="arXiv 2006.06704",
     ),
+    MetricInfo(
+        name="mae_cond", title="MAE of means", short="MAE, means", unit="", direction="lower", formula="weighted",
+        group="replicas",
+    ),
+    MetricInfo(
+        name="radial_profile", title="Radial profile", short="profile", unit="", direction="lower", formula="distance",
+        group="shape",
+    ),
+    MetricInfo(
+        name="fpd", title="Fréchet physics distance", short="FPD", unit="", direction="lower", formula="|μ₁ − μ₂|² + …",
+        group="features",
+    ),
+    MetricInfo(
+        name="coverage", title="Coverage", unit="", direction="higher", formula="share of simulated neighbours",
+        group="features",
+    ),
+    MetricInfo(
+        name="auc", title="Classifier's AUC", short="AUC", unit="", direction="lower", formula="area under the curve",
+        group="classifiers", slow=True,
+    ),
 ]  # fmt: skip
 MNIST_METRICS = [
-    MetricInfo(name="accuracy", title="Accuracy of labels", unit="%", direction="higher", formula="share as asked"),
-    MetricInfo(name="fid", title="FID, LeNet features", short="FID", unit="", direction="lower", formula="|μ1 − μ2|²"),
-    MetricInfo(name="sinkhorn_features", title="Sinkhorn of features", unit="", direction="lower", formula="S_ε"),
+    MetricInfo(
+        name="accuracy", title="Accuracy of labels", unit="%", direction="higher", formula="share as asked",
+        kinds=["images"], group="pictures",
+    ),
+    MetricInfo(
+        name="fid", title="FID, LeNet features", short="FID", unit="", direction="lower", formula="|μ1 − μ2|²",
+        kinds=["images"], group="pictures",
+    ),
+    MetricInfo(
+        name="sinkhorn_features", title="Sinkhorn of features", unit="", direction="lower", formula="S_ε",
+        kinds=["images"], group="pictures",
+    ),
 ]  # fmt: skip
 PAPER = "arXiv 2006.06704"
 PUBLISHED = [

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from fake import STEPS, FakeEngine
+from fake_benchmarks import MNIST_METRICS
+from fake_judged import other_metrics, report_of
 
 from engine.schema import (
     Arrays,
@@ -16,13 +18,16 @@ from engine.schema import (
     ConditionInfo,
     DataKind,
     DatasetInfo,
+    EvaluateRequest,
     FileFormat,
     FormField,
     GenerateRequest,
     MapRequest,
     Particle,
     PrepareTask,
+    Report,
     RunInfo,
+    Task,
     TaskInfo,
     TrainSpec,
     WrongInput,
@@ -149,7 +154,7 @@ class KindsEngine(FakeEngine):
     def save_rows(self, data: str, rows: list[int], format: FileFormat) -> bytes:
         return packed(self.showers(data, rows)) if data in self.others else super().save_rows(data, rows, format)
 
-    def start_task(self, task: Any) -> TaskInfo:
+    def start_task(self, task: Task) -> TaskInfo:
         if isinstance(task, PrepareTask) and task.data in self.away:
             self.away.discard(task.data)
             return super().start_task(PrepareTask(data="zdc_fast"))
@@ -232,6 +237,16 @@ class KindsEngine(FakeEngine):
             },
             {"state": "done", "progress": 1.0, "step": STEPS, "epoch": 60, "eta_s": 0.0, "error": ""},
         )  # fmt: skip
+
+    def judge(self, request: EvaluateRequest) -> tuple[Report, Arrays]:
+        d = self._of(request.run)
+        if d is None:
+            return super().judge(request)
+        row = np.flatnonzero(d.split == 2)
+        known = {m.name: m.direction for m in MNIST_METRICS} if d.kind == "images" else {}
+        metrics = other_metrics(request.run, known)
+        report = report_of(self, request, metrics, len(row), 1, [], d.label)
+        return report, Arrays({"primary_id": row, "row": row, "conditions": d.number[row, None].astype(float)})
 
     def export(self, request: GenerateRequest, format: FileFormat) -> bytes:
         return packed(self.generate(request)) if self._of(request.run) else super().export(request, format)

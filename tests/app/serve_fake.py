@@ -1,6 +1,6 @@
 """Serves the tests' fake engine over the wire contract, for work on the pages without a trained model.
 
-.venv/bin/python tests/app/serve_fake.py [--port 8511] [--empty]
+.venv/bin/python tests/app/serve_fake.py [--port 8511] [--empty] [--models NAME ...]
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import inspect
 from typing import Any, get_type_hints
 
 import uvicorn
-from fake import FakeEngine
+from fake import STEPS, FakeEngine
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.responses import JSONResponse, Response
 
 from app.client import read_token
-from engine.schema import Arrays, Engine, EngineError, NotFound, WrongInput
+from engine.schema import Arrays, Engine, EngineError, NotFound, TrainSpec, WrongInput
 
 
 def answer(value: Any) -> Response:
@@ -70,8 +70,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=8511)
     parser.add_argument("--empty", action="store_true")
+    parser.add_argument("--models", nargs="*", default=[], help="names of trained models beside the bundled one")
     arguments = parser.parse_args()
-    uvicorn.run(make_server(FakeEngine(arguments.empty), read_token()), port=arguments.port, log_level="warning")
+    engine = FakeEngine(arguments.empty)
+    for name in arguments.models:
+        run = engine.submit(TrainSpec(name=name))
+        engine.store[run].update(at=STEPS, state="finished")
+    uvicorn.run(make_server(engine, read_token()), port=arguments.port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from test_pages import page, words
 from app import state
 from app.charts import ranking, standings
 from app.components import again
-from app.views import compare, recipe
+from app.views import benchmarks, recipe
 from engine.schema import MetricValue
 
 
@@ -24,7 +24,7 @@ def opened(**query: str) -> AppTest:
 
 
 def titles(fake: FakeEngine) -> dict[str, str]:
-    return compare.titles_of(fake.records)
+    return benchmarks.titles_of(fake.records)
 
 
 def test_the_headline_says_data_budget_seeds_commit_and_read_out(fake: FakeEngine):
@@ -70,7 +70,7 @@ def test_a_record_of_digits_has_its_own_metrics_and_no_read_out(fake: FakeEngine
 
 def test_titles_in_links_are_unique_and_tell_quick_from_full():
     again = MNIST.model_copy(update={"name": "home:other"})
-    found = compare.titles_of([QUICK, MNIST, again])
+    found = benchmarks.titles_of([QUICK, MNIST, again])
     assert len(set(found.values())) == 3
     assert "quick" in found[QUICK.name]
     assert "full" in found[MNIST.name]

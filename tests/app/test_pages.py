@@ -209,7 +209,7 @@ def test_filters_that_keep_nothing_say_so(fake: FakeEngine):
 
 def test_about_defines_every_metric(fake: FakeEngine):
     test = page("about").run()
-    text = words(test) + test.table[0].value.to_string()
+    text = words(test) + "".join(table.value.to_string() for table in test.table)
     for metric in fake.catalogue().metrics:
         assert metric.title in text
         assert about.plain(metric.formula) in text

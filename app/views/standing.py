@@ -1,0 +1,272 @@
+"""Compare, models: what was judged, the table of metrics, files, time and calibration."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import state
+from app.charts import benchmark, judged, planes, ranking, standings
+from app.charts.looks import line_html
+from app.charts.ranking import Column
+from app.components import judging, notices, plots, tasks
+from app.components.judging import Judged
+from app.components.words import measured, plain
+from app.views.benchmarks import ROW_HEIGHT, caption, heads
+from engine.schema import Benchmark, Catalogue, DataKind, DatasetInfo, EvaluateTask, MetricValue, PublishedRow
+
+HEIGHT = 360
+READ = {
+    "drawn": "whole photons drawn", "raw": "raw expectation, no photons drawn",
+    "truncated": "expectation truncated fibre by fibre, as AliceO2 keeps it",
+}  # fmt: skip
+WIDEST = 300
+ONE: dict[DataKind, str] = {"showers": "shower", "images": "picture", "points": "point"}
+CONTENTS = {
+    "showers": "the-same-particle-side-by-side", "metrics": "metrics", "channels": "read-out-channels",
+    "profile": "radial-profile", "parts": "part-by-part", "weak regions": "weak-regions",
+    "time": "quality-against-time", "calibration": "with-the-light-calibrated",
+}  # fmt: skip
+"""Anchors of the headings."""
+
+
+def comparable(done: list[Judged]) -> list[Judged]:
+    """Those that were judged on the same particles as the first."""
+    same = judged.same_primaries([one.report for one in done])
+    left = [one.title for one, fits in zip(done, same, strict=True) if not fits]
+    if left:
+        st.warning(
+            f"Judged on other particles, hence left out: {plain(', '.join(left))}.", icon=":material/difference:"
+        )
+    return [one for one, fits in zip(done, same, strict=True) if fits]
+
+
+def record(done: Sequence[Judged], kind: DataKind, batch: int | None = None) -> Benchmark:
+    reports = [one.report for one in done]
+    batches = judged.batches(reports)
+    return judged.record_of(reports, [one.title for one in done], kind, batch or (batches[-1] if batches else 0))
+
+
+def headline(done: Sequence[Judged], dataset: DatasetInfo, book: Catalogue) -> None:
+    """On what all were judged, and how the models look in every chart."""
+    first = done[0].report
+    shown = dataset.kind == "showers"
+    words, save = st.columns([5, 1], gap="medium", vertical_alignment="center")
+    with words:
+        parts = [
+            f"**{plain(first.label)}**",
+            f"{first.primaries:,} {first.split} primaries, {first.showers:,} generated showers"
+            if shown
+            else f"{first.primaries:,} {first.split} examples",
+            f"read-out convention `{first.convention}`" if shown else "",
+            READ[first.reading] if shown else "",
+            f"at least {first.threshold} simulated photons" if first.threshold else "",
+            f"seed {first.seed}",
+        ]
+        st.markdown(" · ".join(part for part in parts if part))
+        names = "".join(
+            f'<span class="ss-model">{line_html(one.look)}<b>{html.escape(one.title)}</b> '
+            f'<span class="ss-muted">{html.escape(one.report.model)}, step {one.report.step:,}</span></span>'
+            for one in done
+        )
+        st.html(f'<div style="font-size:0.8rem">{names}</div>')
+        if shown:
+            st.caption("On this page: " + " · ".join(f"[{name}](#{anchor})" for name, anchor in CONTENTS.items()))
+    with save:
+        downloads(done, dataset)
+    for one in done:
+        if (step := judging.newer(one)) is not None:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.caption(f"{plain(one.title)} has learned on to step {step:,} since.", width="content")
+                st.button(
+                    "Judge the newest", key=f"newest {one.run.run_id}", type="tertiary", on_click=tasks.begin,
+                    args=(judging.slot_of(one.request), EvaluateTask(request=one.request)),
+                )  # fmt: skip
+
+
+def downloads(done: Sequence[Judged], dataset: DatasetInfo) -> None:
+    """Numbers, reports, the page that stands alone, and how charts are saved."""
+    reports, titles = [one.report for one in done], [one.title for one in done]
+    stem = f"models_on_{dataset.name}_{reports[0].split}"
+    with st.popover("Download", width="stretch", key="save_models"):
+        st.download_button(
+            "Report, one HTML page", data=lambda: state.engine().report([one.task_id for one in done]),
+            file_name=f"{stem}.html", mime="text/html", key="save_models_html", on_click="ignore", width="stretch",
+            help="Stands alone: provenance, tables, charts. Opens without Showerscope.",
+        )  # fmt: skip
+        st.download_button(
+            ".csv, every number", data=lambda: judged.numbers(reports, titles).to_csv(index=False).encode(),
+            file_name=f"{stem}.csv", mime="text/csv", key="save_models_csv", on_click="ignore", width="stretch",
+        )  # fmt: skip
+        st.download_button(
+            ".json, the reports",
+            data=lambda: f"[{','.join(r.model_dump_json(indent=1) for r in reports)}]".encode(),
+            file_name=f"{stem}.json", mime="application/json", key="save_models_json", on_click="ignore",
+            width="stretch",
+        )  # fmt: skip
+        plots.choose_format()
+
+
+# --------------------------------------------------------------------------------------------------------------- table
+@st.fragment
+@notices.guarded
+def table(done: list[Judged], dataset: DatasetInfo, book: Catalogue) -> None:
+    """A row a model, the floor first, published rows last; columns by what they look at."""
+    dark = st.context.theme.type == "dark"
+    found = record(done, dataset.kind)
+    groups = judged.groups_of(ranking.columns(found, book), book)
+    name = judged.FIRST
+    with plots.head("Metrics"):
+        if len(groups) > 1:
+            if st.session_state.get(state.GROUP) not in groups:
+                st.session_state.pop(state.GROUP, None)
+            name = st.segmented_control(
+                "Which metrics", list(groups), default=judged.FIRST, key=state.GROUP, bind="query-params",
+                required=True, label_visibility="collapsed",
+            )  # fmt: skip
+    columns = groups[name or judged.FIRST]
+    if not columns:
+        notices.empty(f"No metric of {dataset.kind} is defined: their examples and times are all that can be compared.")
+        return
+    others = printed_rows(found, book, columns)
+    rows = 1 + len(found.rows) + len(others)
+    config = heads(found, columns)
+    width = min(WIDEST, standings.pixels([ranking.floor_title(found), *(row.title for row in found.rows)], "model"))
+    config["row"] = st.column_config.TextColumn("model", width=width, pinned=True)
+    config["remark"] = st.column_config.TextColumn("remark", width=100, help="Why a row cannot be best.")
+    if found.rows[0].ms_per_shower is not None:
+        config[standings.EACH] = st.column_config.NumberColumn(
+            width=66, help=f"Time of one {planes.thing(found)} where many are generated at once."
+        )
+    st.dataframe(
+        standings.shown(found, columns, dark, others), hide_index=True, key=f"models_table_{name}", placeholder="–",
+        height=ROW_HEIGHT * (rows + 1) + 2, row_height=ROW_HEIGHT, column_config=config,
+        alt=f"{len(found.rows)} models with {', '.join(c.title for c in columns)}; first the floor",
+    )  # fmt: skip
+    below(found, columns, others)
+
+
+def printed_rows(found: Benchmark, book: Catalogue, columns: Sequence[Column]) -> list[PublishedRow]:
+    """Published rows with figures in these columns."""
+    names = {c.name for c in columns}
+    return [row for row in ranking.published(found, book) if names & row.figures().keys()]
+
+
+def below(found: Benchmark, columns: Sequence[Column], others: Sequence[PublishedRow]) -> None:
+    """What of the table's signs needs a word."""
+    low, high = ranking.SOUND
+    sound = sum(not ranking.fault(row) for row in found.rows)
+    marked = any(any(m) for m in standings.marks(found, columns).values())
+    sources = "; ".join(plain(s) for s in dict.fromkeys(row.source for row in others))
+    caption(
+        {
+            "Click a head to sort, rest on it for its definition": True,
+            "± bootstrap error over primaries": True,
+            f"× floor: over the same metric of {ranking.floor_title(found)}": any(
+                ranking.measures(found, c) for c in columns
+            ),
+            f"{standings.STAR} beaten by no other model beyond √(e₁² + e₂²)": marked,
+            "No ★: no two sound models differ beyond their errors": not marked and sound > 1,
+            "No ★: fewer than two models have a sound spread": sound < 2 < 1 + len(found.rows),
+            f"▼ ▲ spread of replicas outside {low}–{high}: never best": any(ranking.fault(r) for r in found.rows),
+            f"**{standings.OTHERS}**: published on other simulations, never ranked here; σ over particles. {sources}":
+                bool(others),
+        }
+    )  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------------------- costs
+@st.fragment
+@notices.guarded
+def costs(done: list[Judged], dataset: DatasetInfo, book: Catalogue, dark: bool) -> None:
+    """Quality against time, the times, and the calibration."""
+    reports = [one.report for one in done]
+    batches = judged.batches(reports)
+    calibrated = [one for one in done if one.report.calibration is not None]
+    if not batches and not calibrated:
+        return
+    left, right = st.columns([1, 1.2], gap="medium")
+    if batches and any(r.metrics for r in reports):
+        with left:
+            speed(done, dataset, book, batches, dark)
+    with right:
+        if batches:
+            times(done, batches, ONE[dataset.kind])
+        if calibrated:
+            calibration(calibrated, book)
+
+
+def speed(
+    done: Sequence[Judged], dataset: DatasetInfo, book: Catalogue, batches: Sequence[int], dark: bool
+) -> None:  # fmt: skip
+    with plots.head("Quality against time"):
+        if st.session_state.get(state.BATCH) not in batches:
+            st.session_state.pop(state.BATCH, None)
+        batch = st.segmented_control(
+            "Generated at once", batches, default=batches[-1], format_func=lambda n: f"{n:,} at once", key=state.BATCH,
+            bind="query-params", required=True, label_visibility="collapsed",
+        )  # fmt: skip
+    found = record(done, dataset.kind, batch)
+    columns = judged.groups_of(ranking.columns(found, book), book)[judged.FIRST]
+    plane = planes.speed(found, columns)
+    if plane is None:
+        notices.empty("No model has both a metric and a time at this batch.")
+        return
+    points = [replace(p, family=p.title) for p in plane[0]]
+    looks = {one.title: (one.look.symbol, one.look.colour) for one in done}
+    plots.chart(
+        benchmark.plane(points, *plane[1:], dark, front=True, looks=looks), "models_speed", HEIGHT,
+        f"{columns[0].title} against milliseconds each of {len(plane[0])} models, with their Pareto line",
+    )  # fmt: skip
+    st.caption("Dotted: what sound models better in both. Lower left is better.")
+
+
+def times(done: Sequence[Judged], batches: Sequence[int], thing: str) -> None:
+    st.markdown(f"#### Time of one {thing} [ms]")
+    frame = pd.DataFrame({"model": [one.title for one in done]})
+    for batch in batches:
+        found = [next((t for t in one.report.timing if t.batch == batch), None) for one in done]
+        frame[f"{batch:,} at once"] = ["–" if t is None else measured(t.ms, t.error) for t in found]
+    frame["parameters"] = [f"{one.report.parameters:,}" for one in done]
+    st.dataframe(
+        frame, hide_index=True, key="models_times", height=ROW_HEIGHT * (len(frame) + 1) + 2, row_height=ROW_HEIGHT,
+        alt=f"Milliseconds of one {thing} at batches of {', '.join(map(str, batches))} for {len(done)} models",
+    )  # fmt: skip
+    machines = dict.fromkeys(
+        f"{o.report.device or 'device unknown'}, {o.report.threads} thread{'s' * (o.report.threads != 1)}" for o in done
+    )
+    st.caption(f"± standard deviation over repeats. Measured on: {'; '.join(machines)}.")
+
+
+def calibration(done: Sequence[Judged], book: Catalogue) -> None:
+    """One factor for all light, fitted where nothing is judged."""
+    st.markdown("#### With the light calibrated")
+    infos = {m.name: m for m in book.metrics}
+    frame = pd.DataFrame({"model": [one.title for one in done]})
+    found = [one.report.calibration for one in done]
+    frame["factor"] = [measured(c.factor, c.error) if c else "–" for c in found]
+    for name in dict.fromkeys(name for c in found if c for name in c.before):
+        info = infos.get(name)
+        head = (info.short or info.title) if info else name
+        frame[f"{head} before"] = [number(c.before.get(name)) if c else "–" for c in found]
+        frame[f"{head} after"] = [number(c.after.get(name)) if c else "–" for c in found]
+    config: dict[str, Any] = {c: st.column_config.TextColumn(width=standings.pixels(list(frame[c]), c)) for c in frame}
+    config["model"] = st.column_config.TextColumn(width=min(170, standings.pixels(list(frame["model"]), "model")))
+    st.dataframe(
+        frame, hide_index=True, key="models_calibration", height=ROW_HEIGHT * (len(frame) + 1) + 2,
+        row_height=ROW_HEIGHT, column_config=config,
+        alt=f"Calibration factor of {len(done)} models, and their metrics before and after",
+    )  # fmt: skip
+    st.caption(
+        "One factor a model for all its light, simulated over generated on **validation** particles, never on the "
+        "ones judged here. What it cannot mend is not the scale of the light. The table above is without it."
+    )
+
+
+def number(value: MetricValue | None) -> str:
+    return "–" if value is None else standings.both(value)
