@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from engine.schema import (
     Arrays,
     Benchmark,
+    BrokenGenerator,
     Catalogue,
     DatasetInfo,
     EngineDown,
@@ -41,6 +42,7 @@ LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16, keepaliv
 DATASETS, RUNS = TypeAdapter(list[DatasetInfo]), TypeAdapter(list[RunInfo])
 REPORTS = TypeAdapter(list[ImportReport])
 BENCHMARKS = TypeAdapter(list[Benchmark])
+BROKEN = TypeAdapter(list[BrokenGenerator])
 
 
 def engine_address() -> str:
@@ -234,6 +236,9 @@ class Client:
 
     def benchmarks(self) -> list[Benchmark]:
         return self._ask(BENCHMARKS, self._call("benchmarks"))
+
+    def broken(self) -> list[BrokenGenerator]:
+        return self._ask(BROKEN, self._call("broken"))
 
     def export(self, request: GenerateRequest, format: FileFormat) -> bytes:
         return self._call("export", request=request, format=format).content

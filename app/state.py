@@ -12,6 +12,7 @@ import streamlit as st
 from app.client import Client
 from engine.schema import (
     Arrays,
+    BrokenGenerator,
     Catalogue,
     ConditionInfo,
     DataKind,
@@ -96,6 +97,11 @@ def engine() -> Engine:
 @st.cache_resource(show_spinner=False, ttl=600)
 def catalogue() -> Catalogue:
     return engine().catalogue()
+
+
+@st.cache_resource(show_spinner=False, ttl=600)
+def broken() -> list[BrokenGenerator]:
+    return engine().broken()
 
 
 @st.cache_resource(show_spinner=False, ttl=60)

@@ -26,6 +26,7 @@ from engine.runs import BUNDLED, Store, command_of
 from engine.schema import (
     Arrays,
     Benchmark,
+    BrokenGenerator,
     Catalogue,
     Checkpoint,
     DataKind,
@@ -470,6 +471,9 @@ class Service:
 
     def benchmarks(self) -> list[Benchmark]:
         return benchmarks.records(self.home, self.once)
+
+    def broken(self) -> list[BrokenGenerator]:
+        return self.once.get("broken", benchmarks.broken)
 
     def export(self, request: GenerateRequest, format: FileFormat) -> bytes:
         from engine.export import files

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import streamlit as st
 
@@ -10,7 +12,7 @@ from app.charts import picture
 from app.components import notices
 from app.components.masks import channel_legend, mask_figure
 from app.components.words import plain
-from engine.schema import Catalogue, DatasetInfo, RunInfo
+from engine.schema import Catalogue, Catch, DatasetInfo, RunInfo
 
 GROUPS = {
     "channels": "Read-out channels", "replicas": "Replicas of one particle", "shape": "Shape of a shower",
@@ -34,6 +36,7 @@ def show() -> None:
     if book.stale or sets.stale:
         notices.stale()
     metrics(book.value)
+    broken(book.value)
     conventions(book.value)
     provenance(sets.value, st.session_state.get(state.RUNS, []))
     published(book.value)
@@ -74,6 +77,35 @@ def metrics(book: Catalogue) -> None:
         "simulation against another, same primaries, same size. Metrics of the latent space are computed in latent "
         "space, never on the map."
     )
+
+
+def broken(book: Catalogue) -> None:
+    """Which metric catches which broken generator."""
+    rows = state.keep("broken", state.broken).value
+    if not rows:
+        return
+    st.markdown("#### What they catch")
+    st.markdown(
+        "Simulated showers, broken on purpose in ways in which generators break. Where a metric is worse than its floor "
+        "by more than three standard deviations of both, it says by how many."
+    )
+    known = {m.name: m.short or m.title for m in book.metrics}
+    names = [name for name in known if any(name in row.metrics for row in rows)]
+    frame = pd.DataFrame({"metric": [known[name] for name in names]})
+    for row in rows:
+        frame[plain(row.title)] = [caught(row.metrics.get(name)) for name in names]
+    st.table(frame.set_index("metric"))
+    st.caption(" ".join(f"**{plain(row.title)}:** {plain(row.done)}" for row in rows))
+
+
+def caught(found: Catch | None) -> str:
+    """By how many standard deviations a metric sees it, a point where it does not."""
+    if found is None:
+        return "–"
+    if not found.caught:
+        return "·"
+    sigma = math.hypot(found.error, found.floor_error)
+    return f"{abs(found.value - found.floor) / sigma:.0f} σ" if sigma else "caught"
 
 
 def conventions(book: Catalogue) -> None:

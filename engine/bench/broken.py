@@ -173,12 +173,12 @@ def _reading(name: str, value: MetricValue, control: MetricValue) -> dict[str, A
 def simulate(primaries: int) -> tuple[Sample, Showers]:
     """The first test primaries of `zdc_fast` in that set, and simulated again."""
     from engine import sets
-    from engine.bench.rows import judged
     from engine.datasets import zdc_fast
+    from engine.judge import held_out
     from engine.runs import home
 
     data = sets.load("zdc_fast", home())
-    rows = judged(data, primaries)
+    rows = held_out(data, "test", primaries=primaries)
     ids, first = np.unique(data.primary_id[rows], return_index=True)
     conditions, pdg = data.conditions[rows][first], data.pdg[rows][first]
     owner = np.searchsorted(ids, data.primary_id[rows])

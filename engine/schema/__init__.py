@@ -6,6 +6,8 @@ wire); answers with pictures are `Arrays` (safetensors on the wire, so that a by
 
 from engine.schema.benchmarks import Benchmark as Benchmark
 from engine.schema.benchmarks import BenchmarkRow as BenchmarkRow
+from engine.schema.benchmarks import BrokenGenerator as BrokenGenerator
+from engine.schema.benchmarks import Catch as Catch
 from engine.schema.catalogue import CONDITIONS as CONDITIONS
 from engine.schema.catalogue import UNITS as UNITS
 from engine.schema.catalogue import Catalogue as Catalogue

@@ -56,3 +56,24 @@ class Benchmark(BaseModel):
     missing: list[str] = []
     """Titles of rows that did not end well."""
     rows: list[BenchmarkRow]
+
+
+class Catch(BaseModel):
+    """What a metric reads of a broken generator, and whether that is worse than its floor beyond errors."""
+
+    value: float
+    error: float
+    unit: str = ""
+    floor: float
+    floor_error: float
+    caught: bool
+
+
+class BrokenGenerator(BaseModel):
+    """Simulated showers that were broken on purpose, and which metrics see it (`showerscope bench broken`)."""
+
+    name: str
+    title: str
+    done: str
+    """What was done to the showers."""
+    metrics: dict[str, Catch]

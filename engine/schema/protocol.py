@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from engine.schema.benchmarks import Benchmark
+from engine.schema.benchmarks import Benchmark, BrokenGenerator
 from engine.schema.catalogue import Catalogue, DatasetInfo, Health
 from engine.schema.evaluation import EvaluateRequest, Report
 from engine.schema.runs import (
@@ -143,6 +143,11 @@ class Engine(Protocol):
 
     def benchmarks(self) -> list[Benchmark]:
         """Records of `showerscope bench`: those of the house, then those of this home, newest first."""
+        ...
+
+    def broken(self) -> list[BrokenGenerator]:
+        """Which metric catches which broken generator, by the record of `showerscope bench broken`; the first is the
+        unbroken control. Empty where there is no record."""
         ...
 
     def export(self, request: GenerateRequest, format: FileFormat) -> bytes:

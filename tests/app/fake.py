@@ -24,6 +24,7 @@ from engine.schema import (
     UNITS,
     Arrays,
     Benchmark,
+    BrokenGenerator,
     Catalogue,
     Checkpoint,
     CheckTask,
@@ -697,6 +698,15 @@ class FakeEngine:
 
     def benchmarks(self) -> list[Benchmark]:
         return list(self.records)
+
+    def broken(self) -> list[BrokenGenerator]:
+        read = {"value": 1.0, "error": 0.1, "unit": "photons", "floor": 1.0, "floor_error": 0.1, "caught": False}
+        seen = {**read, "value": 9.0, "caught": True}
+        rows = {"unbroken": read, "brighter": seen}
+        return [
+            BrokenGenerator(name=name, title=name, done=f"{name} showers", metrics={"mae": mae, "spread": read})
+            for name, mae in rows.items()
+        ]
 
     def export(self, request: GenerateRequest, format: FileFormat) -> bytes:
         return packed(self.generate(request), format)
