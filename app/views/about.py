@@ -86,8 +86,8 @@ def broken(book: Catalogue) -> None:
         return
     st.markdown("#### What they catch")
     st.markdown(
-        "Simulated showers, broken on purpose in ways in which generators break. Where a metric is worse than its floor "
-        "by more than three standard deviations of both, it says by how many."
+        "Simulated showers, broken on purpose in ways in which generators break. Where a metric is worse than its "
+        "floor by more than three standard deviations of both, it says by how many."
     )
     known = {m.name: m.short or m.title for m in book.metrics}
     names = [name for name in known if any(name in row.metrics for row in rows)]

@@ -216,6 +216,14 @@ def test_about_defines_every_metric(fake: FakeEngine):
     assert "check with ALICE" in text
 
 
+def test_about_says_by_how_many_sigma_a_metric_catches_a_broken_generator(fake: FakeEngine):
+    tables = [table.value for table in page("about").run().table]
+    (found,) = [table for table in tables if "brighter" in table.columns]
+    assert found.loc["MAE", "unbroken"] == "·"
+    assert found.loc["MAE", "brighter"] == "57 σ"  # (9 − 1) / √(0.1² + 0.1²)
+    assert (found.loc["spread"] == "·").all()
+
+
 def test_engine_refusal_becomes_a_sentence(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: object) -> None:
         raise EngineDown("gone in the middle")
