@@ -139,7 +139,7 @@ def table(done: list[Judged], dataset: DatasetInfo, book: Catalogue) -> None:
             width=66, help=f"Time of one {planes.thing(found)} where many are generated at once."
         )
     st.dataframe(
-        standings.shown(found, columns, dark, others), hide_index=True, key=f"models_table_{name}", placeholder="–",
+        standings.shown(found, columns, dark, others), hide_index=True, key="models_table", placeholder="–",
         height=ROW_HEIGHT * (rows + 1) + 2, row_height=ROW_HEIGHT, column_config=config,
         alt=f"{len(found.rows)} models with {', '.join(c.title for c in columns)}; first the floor",
     )  # fmt: skip
