@@ -37,7 +37,7 @@ def draw(
         "animation": False,
         "tooltip": {"trigger": "item", "formatter": "{b}", "confine": True},
         "legend": {
-            "type": "scroll", "top": 0, "left": 0, "itemHeight": 9, "itemWidth": 13,
+            "type": "scroll", "top": 0, "left": 0, "itemHeight": 12, "itemWidth": 13,
             "data": [*(look.title for look, _ in models), {"name": FLOOR, "icon": "rect"}],
         },
         "grid": {"left": 58, "right": 10, "top": 32, "bottom": 58, "outerBoundsMode": "none"},

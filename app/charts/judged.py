@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from app.charts.ranking import SPREAD, Column
-from engine.schema import Benchmark, BenchmarkRow, Catalogue, DataKind, MetricInfo, MetricValue, Report
+from engine.schema import Benchmark, BenchmarkRow, Catalogue, DataKind, MetricValue, Report
 
 MAIN = ("mae", SPREAD, "wasserstein", "dispersion", "fpd")
 WITH_SPREAD = ("mae", "mae_cond")
@@ -76,12 +76,6 @@ def beside_spread(columns: list[Column], by_name: dict[str, Column]) -> list[Col
     rest = [c for c in columns if c.name != SPREAD]
     held = next(k for k, c in enumerate(rest) if c.name in WITH_SPREAD)
     return [*rest[: held + 1], by_name[SPREAD], *rest[held + 1 :]]
-
-
-def explained(columns: Sequence[Column], infos: Sequence[MetricInfo]) -> str:
-    """Formulas of these columns, as one reads them below a table."""
-    known = {m.name: m for m in infos}
-    return "; ".join(f"{c.short}: {known[c.name].formula}" for c in columns if c.name in known)
 
 
 # -------------------------------------------------------------------------------------------------------------- files

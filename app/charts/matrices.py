@@ -8,7 +8,7 @@ import numpy as np
 
 from app.charts.colour import DIVERGING, hex_of, ink
 
-SIDE, GAP, TOP, LEFT = 164, 30, 26, 34
+SIDE, GAP, TOP, LEFT = 164, 30, 34, 34
 LEAST = 0.1
 """The scale of the differences is at least so wide."""
 HEIGHT = TOP + SIDE + 40
@@ -45,7 +45,7 @@ def draw(
         signed = k >= len(own)
         left = LEFT + k * (SIDE + GAP)
         text = {"fontSize": 12, "fontWeight": 600, "color": ink(dark), "width": SIDE + GAP - 8, "overflow": "truncate"}
-        option["title"].append({"text": title, "left": left, "top": 4, "padding": 0, "textStyle": text})
+        option["title"].append({"text": title, "left": left, "top": 12, "padding": 0, "textStyle": text})
         option["grid"].append({"left": left, "top": TOP, "width": SIDE, "height": SIDE, "outerBoundsMode": "none"})
         axis = {"type": "category", "data": names, "gridIndex": k, **bare}
         option["xAxis"].append(axis | {"name": "channel"})

@@ -68,7 +68,7 @@ def draw(panels: Sequence[Panel], looks: Sequence[Look], dark: bool, across: int
     option: dict[str, Any] = {
         "animation": False, "grid": [], "xAxis": [], "yAxis": [], "series": [], "title": [],
         "legend": {
-            "type": "scroll", "top": 0, "left": 0, "itemHeight": 9, "itemWidth": 30,
+            "type": "scroll", "top": 0, "left": 0, "itemHeight": 12, "itemWidth": 30,
             "data": [SIMULATION, *(look.title for look in looks)],
         },
         "tooltip": {"trigger": "axis", "valueFormatter": "%.3g"},

@@ -160,8 +160,8 @@ def table(record: Benchmark, columns: list[Column], dark: bool) -> None:
     caption(parts)
 
 
-def heads(record: Benchmark, columns: list[Column]) -> dict[str, Any]:
-    """Widths, and what each number means."""
+def heads(record: Benchmark, columns: list[Column], formulas: dict[str, str] | None = None) -> dict[str, Any]:
+    """Widths, and what each number means. formulas: of metrics by name, to be said too."""
     found: dict[str, Any] = {
         "row": st.column_config.TextColumn("row", width=226, pinned=True),
         "remark": st.column_config.TextColumn(
@@ -174,6 +174,8 @@ def heads(record: Benchmark, columns: list[Column]) -> dict[str, Any]:
     reads = {"lower": "lower is better", "higher": "higher is better", "one": "1 is ideal", "": ""}
     for c in columns:
         tip = ", ".join(part for part in (plain(c.title), reads[c.direction]) if part)
+        if formula := (formulas or {}).get(c.name):
+            tip += f": {plain(formula)}"
         texts = [f"{standings.STAR}{standings.both(row.metrics.get(c.name))}" for row in record.rows]
         found[c.head] = st.column_config.NumberColumn(width=standings.pixels(texts, c.head), help=tip)
         found[f"{c.short} × floor"] = st.column_config.NumberColumn(

@@ -15,7 +15,7 @@ from app.components import header, judging, notices, tasks
 from app.components.filters import THRESHOLDS
 from app.components.judging import Judged, Wish
 from app.components.words import plain
-from app.views import benchmarks, breakdown, examples, regions, showers, spectra, standing
+from app.views import benchmarks, breakdown, costs, examples, regions, showers, spectra, standing
 from engine.schema import Catalogue, DatasetInfo, EvaluateRequest, Reading, RunInfo, Split
 
 MODELS, BENCHMARKS = "Models", "Benchmarks"
@@ -227,4 +227,4 @@ def results(done: list[Judged], dataset: DatasetInfo, book: Catalogue) -> None:
         spectra.show(done)
         breakdown.show(done, book)
         regions.show(done, dataset)
-    standing.costs(done, dataset, book, dark)
+    costs.show(done, dataset, book, dark)

@@ -93,7 +93,7 @@ def order_of(arrays: Arrays, which: str) -> np.ndarray:
         found = regions.members_of(arrays, chosen(state.OVER), chosen(state.CELL))
         excess = np.asarray(arrays["mae"], float) - np.asarray(arrays["mae_floor"], float)
         return found[np.argsort(-excess[found], kind="stable")]
-    light = np.asarray(arrays["simulated"], float).sum(2).mean(1)
+    light = np.nanmean(np.asarray(arrays["simulated"], float).sum(2), axis=1)
     rank = np.argsort(np.argsort(light, kind="stable"), kind="stable") / max(1, len(light) - 1)
     return np.argsort(np.abs(rank - WHICH.get(which, 0.5)), kind="stable")
 
@@ -120,6 +120,7 @@ def particle_words(arrays: Arrays, k: int, book: Catalogue) -> str:
     x, y = np.asarray(arrays["impact_mm"], float)[k]
     symbol = state.particle_named(int(np.asarray(arrays["pdg"])[k]), book).symbol
     light = np.asarray(arrays["simulated"], float)[k].sum(1)
+    light = light[np.isfinite(light)]
     parts = [
         f"**{symbol}, {row.get('Energy', float('nan')):,.0f} GeV**, hits x {x:+.1f} mm, y {y:+.1f} mm",
         f"Σ of {len(light)} simulations: {', '.join(f'{v:,.0f}' for v in light)} photons",

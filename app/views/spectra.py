@@ -37,8 +37,8 @@ def show(done: list[Judged]) -> None:
 
 
 def channels(done: list[Judged], dark: bool, log: bool) -> None:
-    real = np.asarray(done[0].arrays["simulated"], float).reshape(-1, 5)
-    made = [np.asarray(one.arrays["generated"], float).reshape(-1, 5) for one in done]
+    real = sums_of(done[0].arrays["simulated"])
+    made = [sums_of(one.arrays["generated"]) for one in done]
     panels = [
         stacks.counted(f"channel {k + 1}", "photons", real[:, k], [m[:, k] for m in made]) for k in range(5)
     ]  # fmt: skip
@@ -56,6 +56,12 @@ def channels(done: list[Judged], dark: bool, log: bool) -> None:
         "holds what lies above. Ratio: model over simulation, ends at 2; the band is the simulation's own error. "
         f"Read-out convention `{done[0].report.convention}`."
     )
+
+
+def sums_of(channels: np.ndarray) -> np.ndarray:
+    """Channel sums (n, 5) of all replicas; a primary may have fewer than the others."""
+    flat = np.asarray(channels, float).reshape(-1, 5)
+    return flat[np.isfinite(flat).all(1)]
 
 
 def profile(done: list[Judged], dark: bool, log: bool) -> None:

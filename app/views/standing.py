@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from app import state
-from app.charts import benchmark, judged, planes, ranking, standings
+from app.charts import judged, planes, ranking, standings
 from app.charts.looks import line_html
 from app.charts.ranking import Column
 from app.components import judging, notices, plots, tasks
 from app.components.judging import Judged
-from app.components.words import measured, plain
+from app.components.words import plain
 from app.views.benchmarks import ROW_HEIGHT, caption, heads
-from engine.schema import Benchmark, Catalogue, DataKind, DatasetInfo, EvaluateTask, MetricValue, PublishedRow
+from engine.schema import Benchmark, Catalogue, DataKind, DatasetInfo, EvaluateTask, PublishedRow
 
-HEIGHT = 360
 READ = {
     "drawn": "whole photons drawn", "raw": "raw expectation, no photons drawn",
     "truncated": "expectation truncated fibre by fibre, as AliceO2 keeps it",
 }  # fmt: skip
 WIDEST = 300
-ONE: dict[DataKind, str] = {"showers": "shower", "images": "picture", "points": "point"}
 CONTENTS = {
     "showers": "the-same-particle-side-by-side", "metrics": "metrics", "channels": "read-out-channels",
     "profile": "radial-profile", "parts": "part-by-part", "weak regions": "weak-regions",
@@ -135,7 +130,7 @@ def table(done: list[Judged], dataset: DatasetInfo, book: Catalogue) -> None:
         return
     others = printed_rows(found, book, columns)
     rows = 1 + len(found.rows) + len(others)
-    config = heads(found, columns)
+    config = heads(found, columns, {m.name: m.formula for m in book.metrics})
     width = min(WIDEST, standings.pixels([ranking.floor_title(found), *(row.title for row in found.rows)], "model"))
     config["row"] = st.column_config.TextColumn("model", width=width, pinned=True)
     config["remark"] = st.column_config.TextColumn("remark", width=100, help="Why a row cannot be best.")
@@ -144,7 +139,7 @@ def table(done: list[Judged], dataset: DatasetInfo, book: Catalogue) -> None:
             width=66, help=f"Time of one {planes.thing(found)} where many are generated at once."
         )
     st.dataframe(
-        standings.shown(found, columns, dark, others), hide_index=True, key=f"models_table_{name}", placeholder="–",
+        standings.shown(found, columns, dark, others), hide_index=True, key="models_table", placeholder="–",
         height=ROW_HEIGHT * (rows + 1) + 2, row_height=ROW_HEIGHT, column_config=config,
         alt=f"{len(found.rows)} models with {', '.join(c.title for c in columns)}; first the floor",
     )  # fmt: skip
@@ -160,13 +155,14 @@ def printed_rows(found: Benchmark, book: Catalogue, columns: Sequence[Column]) -
 def below(found: Benchmark, columns: Sequence[Column], others: Sequence[PublishedRow]) -> None:
     """What of the table's signs needs a word."""
     low, high = ranking.SOUND
+    mae = any(c.name == "mae" for c in columns)
     sound = sum(not ranking.fault(row) for row in found.rows)
     marked = any(any(m) for m in standings.marks(found, columns).values())
     sources = "; ".join(plain(s) for s in dict.fromkeys(row.source for row in others))
     caption(
         {
             "Click a head to sort, rest on it for its definition": True,
-            "± bootstrap error over primaries": True,
+            f"± bootstrap error over {'primaries' if found.convention else 'examples'}": True,
             f"× floor: over the same metric of {ranking.floor_title(found)}": any(
                 ranking.measures(found, c) for c in columns
             ),
@@ -174,99 +170,8 @@ def below(found: Benchmark, columns: Sequence[Column], others: Sequence[Publishe
             "No ★: no two sound models differ beyond their errors": not marked and sound > 1,
             "No ★: fewer than two models have a sound spread": sound < 2 < 1 + len(found.rows),
             f"▼ ▲ spread of replicas outside {low}–{high}: never best": any(ranking.fault(r) for r in found.rows),
-            f"**{standings.OTHERS}**: published on other simulations, never ranked here; σ over particles. {sources}":
+            f"**{standings.OTHERS}**: published elsewhere, never ranked here. {sources}":
                 bool(others),
+            "σ: over particles, as printed there": mae and any(row.mae_std for row in others),
         }
     )  # fmt: skip
-
-
-# --------------------------------------------------------------------------------------------------------------- costs
-@st.fragment
-@notices.guarded
-def costs(done: list[Judged], dataset: DatasetInfo, book: Catalogue, dark: bool) -> None:
-    """Quality against time, the times, and the calibration."""
-    reports = [one.report for one in done]
-    batches = judged.batches(reports)
-    calibrated = [one for one in done if one.report.calibration is not None]
-    if not batches and not calibrated:
-        return
-    left, right = st.columns([1, 1.2], gap="medium")
-    if batches and any(r.metrics for r in reports):
-        with left:
-            speed(done, dataset, book, batches, dark)
-    with right:
-        if batches:
-            times(done, batches, ONE[dataset.kind])
-        if calibrated:
-            calibration(calibrated, book)
-
-
-def speed(
-    done: Sequence[Judged], dataset: DatasetInfo, book: Catalogue, batches: Sequence[int], dark: bool
-) -> None:  # fmt: skip
-    with plots.head("Quality against time"):
-        if st.session_state.get(state.BATCH) not in batches:
-            st.session_state.pop(state.BATCH, None)
-        batch = st.segmented_control(
-            "Generated at once", batches, default=batches[-1], format_func=lambda n: f"{n:,} at once", key=state.BATCH,
-            bind="query-params", required=True, label_visibility="collapsed",
-        )  # fmt: skip
-    found = record(done, dataset.kind, batch)
-    columns = judged.groups_of(ranking.columns(found, book), book)[judged.FIRST]
-    plane = planes.speed(found, columns)
-    if plane is None:
-        notices.empty("No model has both a metric and a time at this batch.")
-        return
-    points = [replace(p, family=p.title) for p in plane[0]]
-    looks = {one.title: (one.look.symbol, one.look.colour) for one in done}
-    plots.chart(
-        benchmark.plane(points, *plane[1:], dark, front=True, looks=looks), "models_speed", HEIGHT,
-        f"{columns[0].title} against milliseconds each of {len(plane[0])} models, with their Pareto line",
-    )  # fmt: skip
-    st.caption("Dotted: what sound models better in both. Lower left is better.")
-
-
-def times(done: Sequence[Judged], batches: Sequence[int], thing: str) -> None:
-    st.markdown(f"#### Time of one {thing} [ms]")
-    frame = pd.DataFrame({"model": [one.title for one in done]})
-    for batch in batches:
-        found = [next((t for t in one.report.timing if t.batch == batch), None) for one in done]
-        frame[f"{batch:,} at once"] = ["–" if t is None else measured(t.ms, t.error) for t in found]
-    frame["parameters"] = [f"{one.report.parameters:,}" for one in done]
-    st.dataframe(
-        frame, hide_index=True, key="models_times", height=ROW_HEIGHT * (len(frame) + 1) + 2, row_height=ROW_HEIGHT,
-        alt=f"Milliseconds of one {thing} at batches of {', '.join(map(str, batches))} for {len(done)} models",
-    )  # fmt: skip
-    machines = dict.fromkeys(
-        f"{o.report.device or 'device unknown'}, {o.report.threads} thread{'s' * (o.report.threads != 1)}" for o in done
-    )
-    st.caption(f"± standard deviation over repeats. Measured on: {'; '.join(machines)}.")
-
-
-def calibration(done: Sequence[Judged], book: Catalogue) -> None:
-    """One factor for all light, fitted where nothing is judged."""
-    st.markdown("#### With the light calibrated")
-    infos = {m.name: m for m in book.metrics}
-    frame = pd.DataFrame({"model": [one.title for one in done]})
-    found = [one.report.calibration for one in done]
-    frame["factor"] = [measured(c.factor, c.error) if c else "–" for c in found]
-    for name in dict.fromkeys(name for c in found if c for name in c.before):
-        info = infos.get(name)
-        head = (info.short or info.title) if info else name
-        frame[f"{head} before"] = [number(c.before.get(name)) if c else "–" for c in found]
-        frame[f"{head} after"] = [number(c.after.get(name)) if c else "–" for c in found]
-    config: dict[str, Any] = {c: st.column_config.TextColumn(width=standings.pixels(list(frame[c]), c)) for c in frame}
-    config["model"] = st.column_config.TextColumn(width=min(170, standings.pixels(list(frame["model"]), "model")))
-    st.dataframe(
-        frame, hide_index=True, key="models_calibration", height=ROW_HEIGHT * (len(frame) + 1) + 2,
-        row_height=ROW_HEIGHT, column_config=config,
-        alt=f"Calibration factor of {len(done)} models, and their metrics before and after",
-    )  # fmt: skip
-    st.caption(
-        "One factor a model for all its light, simulated over generated on **validation** particles, never on the "
-        "ones judged here. What it cannot mend is not the scale of the light. The table above is without it."
-    )
-
-
-def number(value: MetricValue | None) -> str:
-    return "–" if value is None else standings.both(value)

@@ -14,7 +14,17 @@ from app import state
 from app.charts import judged, looks, matrices, ranking, regions, stacks
 from app.components import header
 from app.views import showers, standing
-from engine.schema import Arrays, Engine, EvaluateRequest, EvaluateTask, MetricInfo, NotFound, TrainSpec
+from engine.schema import (
+    Arrays,
+    Checkpoint,
+    Engine,
+    EvaluateRequest,
+    EvaluateTask,
+    MetricInfo,
+    NotFound,
+    RunInfo,
+    TrainSpec,
+)
 
 MINE = "mine"
 
@@ -175,6 +185,23 @@ def test_when_the_engine_goes_the_last_numbers_stay_and_are_marked(two: FakeEngi
     assert not test.exception
     assert "Stale" in words(test)
     assert MINE in list(metrics(test)["row"])
+
+
+def test_a_model_that_has_learned_on_can_be_judged_anew(two: FakeEngine, monkeypatch):
+    test = opened()
+    assert "has learned on" not in words(test)
+    status, later = two.status, Checkpoint(step=STEPS + 200, epoch=70)
+
+    def learned_on(run: str) -> RunInfo:
+        info = status(run)
+        return info.model_copy(update={"checkpoints": [*info.checkpoints, later]}) if run == "run1" else info
+
+    monkeypatch.setattr(two, "status", learned_on)
+    test.run()
+    assert not test.exception
+    assert f"mine has learned on to step {STEPS + 200:,}" in words(test)
+    test.button(key="newest run1").click().run()
+    assert not test.exception
 
 
 def test_classifiers_are_asked_for_and_only_then_have_columns(two: FakeEngine):
