@@ -197,7 +197,8 @@ def once(reference: Sample, generated: Sample, what: object, make: Callable[[], 
     """What several metrics need of the same two samples: made by the first that asks, and gone with the samples."""
     key = (what, id(reference))
     if key not in generated.kept:
-        generated.kept[key] = (reference, make())  # the sample too, so that its id is nobody else's
+        # the other sample too, so that its id is nobody else's
+        generated.kept[key] = (None if reference is generated else reference, make())
     return generated.kept[key][1]
 
 
