@@ -22,6 +22,8 @@ READ = {
     "truncated": "expectation truncated fibre by fibre, as AliceO2 keeps it",
 }  # fmt: skip
 WIDEST = 300
+PUBLISHED = {"zn": ("table1", "zn"), "zp": ("zp",)}
+"""Published tables by detector."""
 CONTENTS = {
     "showers": "the-same-particle-side-by-side", "metrics": "metrics", "channels": "read-out-channels",
     "profile": "radial-profile", "parts": "part-by-part", "weak regions": "weak-regions",
@@ -128,7 +130,7 @@ def table(done: list[Judged], dataset: DatasetInfo, book: Catalogue) -> None:
     if not columns:
         notices.empty(f"No metric of {dataset.kind} is defined: their examples and times are all that can be compared.")
         return
-    others = printed_rows(found, book, columns)
+    others = printed_rows(dataset, found, book, columns)
     rows = 1 + len(found.rows) + len(others)
     config = heads(found, columns, {m.name: m.formula for m in book.metrics})
     width = min(WIDEST, standings.pixels([ranking.floor_title(found), *(row.title for row in found.rows)], "model"))
@@ -146,10 +148,13 @@ def table(done: list[Judged], dataset: DatasetInfo, book: Catalogue) -> None:
     below(found, columns, others)
 
 
-def printed_rows(found: Benchmark, book: Catalogue, columns: Sequence[Column]) -> list[PublishedRow]:
-    """Published rows with figures in these columns."""
+def printed_rows(
+    dataset: DatasetInfo, found: Benchmark, book: Catalogue, columns: Sequence[Column]
+) -> list[PublishedRow]:
+    """Published rows of this detector, or of these digits, with figures in these columns."""
+    benches = PUBLISHED.get(dataset.detector, (found.bench,))
     names = {c.name for c in columns}
-    return [row for row in ranking.published(found, book) if names & row.figures().keys()]
+    return [row for row in book.published if row.bench in benches and names & row.figures().keys()]
 
 
 def below(found: Benchmark, columns: Sequence[Column], others: Sequence[PublishedRow]) -> None:
