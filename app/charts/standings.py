@@ -61,6 +61,7 @@ def printed(rows: Sequence[PublishedRow]) -> list[BenchmarkRow]:
             title=row.model,
             model="",
             metrics={name: MetricValue(value=v, error=0.0, unit="") for name, v in row.figures().items()},
+            ms_per_shower=row.others.get("ms_per_shower"),
         )
         for row in rows
     ]
