@@ -20,8 +20,6 @@ logger = logging.getLogger("showerscope.benchmarks")
 
 REFERENCE = Path(__file__).parents[1] / "assets" / "reference"
 PUBLISHED = "published_"
-BROKEN = "broken"
-"""The benchmark of metrics, whose rows are no models."""
 TITLES = {"table1": "Table 1, ZDC", "mnist": "Table 1, MNIST"}
 """Of benchmarks whose record does not say one."""
 CONVENTIONS = {"table1": "paper"}
@@ -71,7 +69,7 @@ def read(path: Path, house: bool = False) -> Benchmark | None:
     """The record in a file; None where it holds something else, or is damaged, which is logged."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_nothing, parse_float=_finite)
-        if not isinstance(raw, dict) or "rows" not in raw or raw.get("bench") == BROKEN:
+        if not isinstance(raw, dict) or "bench" not in raw or "rows" not in raw:
             return None
         return _record(raw, path, house)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:  # ValidationError is a ValueError
@@ -149,8 +147,8 @@ def _published(row: dict[str, Any], bench: str, source: str) -> PublishedRow:
 def broken(reference: Path = REFERENCE) -> list[BrokenGenerator]:
     """Which metric catches which broken generator; empty where there is no record."""
     try:
-        raw = json.loads((reference / f"{BROKEN}.json").read_text(encoding="utf-8"))
-        return [BrokenGenerator.model_validate(row) for row in raw["rows"]]
+        raw = json.loads((reference / "broken.json").read_text(encoding="utf-8"))
+        return [BrokenGenerator.model_validate(row) for row in raw["generators"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         logger.warning("the record of broken generators cannot be read: %s", str(error).splitlines()[0])
         return []

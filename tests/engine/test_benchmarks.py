@@ -122,3 +122,18 @@ def test_a_record_that_cannot_be_kept_does_not_lose_the_result(home, monkeypatch
     out, said = capsys.readouterr()
     assert json.loads(out)["command"] == "showerscope bench generate"
     assert "no record is kept" in said
+
+
+def test_the_record_of_broken_generators_begins_with_a_control_that_nothing_catches():
+    first, *others = benchmarks.broken()
+    assert first.name == "unbroken"
+    assert not any(reading.caught for reading in first.metrics.values())
+    for row in others:
+        assert any(reading.caught for reading in row.metrics.values()), row.title
+
+
+def test_without_a_record_of_broken_generators_there_is_none_and_the_log_says_so(tmp_path, caplog):
+    assert benchmarks.broken(tmp_path) == []
+    written(tmp_path, {"bench": "broken", "generators": [{}]}, "broken.json")
+    assert benchmarks.broken(tmp_path) == []
+    assert len(caplog.records) == 2
