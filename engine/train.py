@@ -21,9 +21,13 @@ from torch import Generator, Tensor
 
 from engine import zdc
 from engine.datasets.base import Dataset
+from engine.metrics import base as metrics
 from engine.models import base as models
 from engine.models.base import Batch, Model, Phase
 from engine.schema import EngineError, WrongInput
+
+WATCHED = ("mae", "wasserstein", "spread")
+"""Metrics that a run records at each checkpoint."""
 
 
 class NonFinite(EngineError):
@@ -192,8 +196,32 @@ class Training:
         for phase in self.phases:
             prefix = self.prefix("validation", phase)
             terms |= {f"{prefix}/{name}": float(value.detach()) for name, value in phase.loss(batch, rng).items()}
-        readings = self.model.readings(self.batch(rows[: self.model.watched]), rng)
-        return terms | {name: float(value) for name, value in readings.items()}
+        watched = rows[: self.model.watched]
+        readings = self.model.readings(self.batch(watched), rng)
+        return terms | {name: float(value) for name, value in readings.items()} | self.physics(watched)
+
+    def physics(self, rows: np.ndarray) -> dict[str, float]:
+        """What the other pages say of a model, on these rows: `validation/NAME` of `WATCHED`, over the floor where
+        there is one that is not 1 by definition."""
+        if self.data.kind != "showers":
+            return {}
+        _, count = np.unique(self.data.primary_id[rows], return_counts=True)
+        if count.min() < 2:
+            return {}
+        conditions = self.data.conditions[rows]
+        rng = Generator(self.device).manual_seed(self.seed + 2)
+        made = self.model.sample(torch.from_numpy(conditions.astype(np.float32)).to(self.device), rng).cpu().numpy()
+        if not np.isfinite(made).all():
+            return {}  # the loss says so, with phase and step
+        owner, detector = self.data.primary_id[rows], self.data.detector
+        real = metrics.sample(self.data.showers[rows], conditions, owner, detector)
+        found = {}
+        for name, value in metrics.evaluate(real, metrics.sample(made, conditions, owner, detector), WATCHED).items():
+            if value.floor and value.floor_error:  # a floor without an error is 1 by definition
+                found[f"validation/{name}_over_floor"] = value.value / value.floor
+            else:
+                found[f"validation/{name}"] = value.value
+        return found
 
     # ------------------------------------------------------------------------------------------------------- state
     def state(self) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -259,6 +259,27 @@ def test_training_from_the_page_draws_its_loss_live(address: str, page: Page, co
     assert complaints == []
 
 
+def test_a_model_is_judged_by_the_engine_and_its_report_is_opened(
+    address: str, page: Page, complaints: list[str], tmp_path: Path
+):
+    page.goto(f"{address}/compare?half=Models&models=bundled:zdc_geant4_e2e_sae")
+    expect(page.get_by_text("With the light calibrated")).to_be_visible(timeout=180_000)
+    expect(page.get_by_text("182 test primaries")).to_be_visible()
+    cells = page.get_by_test_id("stDataFrame").first.locator("canvas table tbody tr td[aria-colindex='3']")
+    expect(cells.first).to_be_attached(timeout=30_000)
+    floor, mae = (float(text.split("±")[0]) for text in cells.all_text_contents()[:2])
+    assert 5 < floor < 1.2 * mae
+    page.locator(".st-key-save_models").get_by_role("button").first.click()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Report, one HTML page").click()
+    waiting.value.save_as(tmp_path / "report.html")
+    page.goto((tmp_path / "report.html").as_uri())
+    expect(page.get_by_role("heading", name="Metrics")).to_be_visible()
+    expect(page.get_by_text("MAE of channels [photons]")).to_be_visible()
+    assert page.locator("svg").count() == 1
+    assert complaints == []
+
+
 def test_latent_page_draws_two_layers_and_a_lasso_opens_a_gallery(address: str, page: Page, complaints: list[str]):
     page.goto(f"{address}/?points=300")
     panel(page)

@@ -260,6 +260,7 @@ def test_a_run_records_its_light_and_its_latent_space(name, kind, sets):
     wanted = {"validation/sliced_wasserstein"}
     if kind == "showers":
         wanted = {f"validation/generated_{name}" for name in ("light", "sum_distance", "score")}
+        wanted |= {"validation/mae_over_floor", "validation/wasserstein_over_floor", "validation/spread"}
     if run.model.has_latent:
         wanted |= {f"latent/{name}" for name in ("std", "spread_ratio", "effective_rank", "generated_rank")}
         wanted |= {"validation/reconstructed_light"} if kind == "showers" else set()
