@@ -228,6 +228,9 @@ class Client:
     def map(self, request: MapRequest) -> Arrays:
         return self._arrays("map", request=request)
 
+    def map_showers(self, request: MapRequest, points: list[int]) -> Arrays:
+        return self._arrays("map_showers", request=request, points=points)
+
     def evaluate(self, request: EvaluateRequest) -> Report:
         return self._ask(Report, self._call("evaluate", request=request))
 

@@ -31,11 +31,16 @@ from engine.schema.evaluation import Part as Part
 from engine.schema.evaluation import Reading as Reading
 from engine.schema.evaluation import Report as Report
 from engine.schema.evaluation import Timing as Timing
+from engine.schema.latent import Coverage as Coverage
+from engine.schema.latent import CoveragePart as CoveragePart
+from engine.schema.latent import Distinction as Distinction
+from engine.schema.latent import FeatureSpace as FeatureSpace
+from engine.schema.latent import MapRequest as MapRequest
+from engine.schema.latent import Region as Region
 from engine.schema.protocol import Engine as Engine
 from engine.schema.runs import Checkpoint as Checkpoint
 from engine.schema.runs import GenerateRequest as GenerateRequest
 from engine.schema.runs import History as History
-from engine.schema.runs import MapRequest as MapRequest
 from engine.schema.runs import Particle as Particle
 from engine.schema.runs import RunInfo as RunInfo
 from engine.schema.runs import Series as Series
@@ -43,6 +48,7 @@ from engine.schema.runs import Split as Split
 from engine.schema.runs import State as State
 from engine.schema.runs import TrainSpec as TrainSpec
 from engine.schema.tasks import CheckTask as CheckTask
+from engine.schema.tasks import CoverageTask as CoverageTask
 from engine.schema.tasks import DetectorName as DetectorName
 from engine.schema.tasks import EvaluateTask as EvaluateTask
 from engine.schema.tasks import Facts as Facts

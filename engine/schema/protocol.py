@@ -7,10 +7,10 @@ from typing import Protocol
 from engine.schema.benchmarks import Benchmark, BrokenGenerator
 from engine.schema.catalogue import Catalogue, DatasetInfo, Health
 from engine.schema.evaluation import EvaluateRequest, Report
+from engine.schema.latent import MapRequest
 from engine.schema.runs import (
     GenerateRequest,
     History,
-    MapRequest,
     Particle,
     RunInfo,
     TrainSpec,
@@ -126,9 +126,16 @@ class Engine(Protocol):
 
     def map(self, request: MapRequest) -> Arrays:
         """The map, computed once in the background and kept with the run. Returns at once with what there is:
-        xy (2n,2), layer (2n; 0 encoded data, 1 generated noise), row (data-set row whose conditions it has),
-        latent (2n,d), pdg, energy, photon_sum. meta: `state` (`queued`, `running`, `done`, `failed`), `progress`
-        0–1, `step`, `epoch`, `eta_s`, `error`."""
+        xy (2n,2), layer (2n; 0 data, 1 generated), row (data-set row that it is, or whose conditions it has),
+        conditions, density (2n; logarithm of generated over simulated neighbours in the feature space, 0 where both
+        are equally many). Of showers pdg, energy, photon_sum, impact_mm (2n,2). In the space of codes also latent
+        (2n,d). meta: `state` (`queued`, `running`, `done`, `failed`), `progress` 0–1, `step`, `epoch`, `space`,
+        `eta_s`, `error`."""
+        ...
+
+    def map_showers(self, request: MapRequest, points: list[int]) -> Arrays:
+        """The examples behind points of a map (at most 5 000), simulated ones as they are and generated ones as the
+        model drew them, or expects them where the point is a code: showers (n,H,W), conditions, row, layer."""
         ...
 
     def evaluate(self, request: EvaluateRequest) -> Report:

@@ -128,14 +128,3 @@ class GenerateRequest(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     light: Literal["poisson", "expected"] = "poisson"
     convention: str = "paper"
-
-
-class MapRequest(BaseModel):
-    """A joint t-SNE of encoded validation data and generated noise (SPEC §7)."""
-
-    model_config = ConfigDict(extra="forbid")
-    run: str
-    step: int | None = None
-    n: Annotated[int, Field(ge=50, le=20_000)] = 1000
-    perplexity: Annotated[float, Field(ge=2, le=200)] = 30.0
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

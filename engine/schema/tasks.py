@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.schema.evaluation import EvaluateRequest, Report
+from engine.schema.latent import Coverage, MapRequest
 from engine.schema.runs import Particle, Split, State
 from engine.schema.wire import WrongInput
 
@@ -199,14 +200,24 @@ class EvaluateTask(BaseModel):
     request: EvaluateRequest
 
 
-Task = Annotated[PrepareTask | ImportTask | SimulateTask | CheckTask | EvaluateTask, Field(discriminator="kind")]
+class CoverageTask(BaseModel):
+    """Find what a model's noise covers of the data, at the points of a map."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["coverage"] = "coverage"
+    request: MapRequest
+
+
+Task = Annotated[
+    PrepareTask | ImportTask | SimulateTask | CheckTask | EvaluateTask | CoverageTask, Field(discriminator="kind")
+]
 
 
 class TaskInfo(BaseModel):
     """Where a task stands, and what came out of it."""
 
     task_id: str
-    kind: Literal["prepare", "import", "simulate", "check", "evaluate"]
+    kind: Literal["prepare", "import", "simulate", "check", "evaluate", "coverage"]
     state: State = "queued"
     done: float = 0.0
     total: float = 0.0
@@ -221,6 +232,8 @@ class TaskInfo(BaseModel):
     """Of a finished check."""
     evaluation: Report | None = None
     """Of a finished evaluation."""
+    coverage: Coverage | None = None
+    """Of a finished look at what noise covers."""
 
     @property
     def ended(self) -> bool:
