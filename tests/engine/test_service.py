@@ -16,6 +16,7 @@ from engine.schema import (
     Engine,
     EngineError,
     EvaluateRequest,
+    EvaluateTask,
     GenerateRequest,
     ImportTask,
     NotFound,
@@ -216,6 +217,26 @@ def test_metrics_come_with_error_floor_and_unit(engine, run):
     assert mae.error > 0
     with pytest.raises(NotFound, match="unknown metric"):
         engine.evaluate(EvaluateRequest(run=run, metrics=["nope"]))
+
+
+def test_an_evaluation_is_a_task_with_arrays_and_a_report(engine, run):
+    asked = EvaluateTask(request=EvaluateRequest(run=run, primaries=12))
+    task = engine.start_task(asked).task_id
+    wait_for(lambda: engine.task(task).ended, 180)
+    done = engine.task(task)
+    assert done.state == "finished", done.error
+    assert done.evaluation
+    assert done.evaluation.primaries == len(engine.task_arrays(task)["primary_id"]) == 12
+    assert engine.report([task]).startswith(b"<!doctype html>")
+    assert engine.start_task(asked).task_id == task, "what would come out the same is not done again"
+    with pytest.raises(NotFound):
+        engine.report(["evaluate-0123456789abcdef"])
+
+
+def test_broken_generators_are_told_with_the_control_first(engine):
+    found = engine.broken()
+    assert found[0].name == "unbroken"
+    assert len(found) > 3
 
 
 @pytest.mark.parametrize("format", ["npz", "parquet", "root", "csv"])
