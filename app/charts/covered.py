@@ -66,7 +66,7 @@ def distinctions_html(region: Region, most: int = 5) -> str:
 
 
 def _bar(found: Distinction) -> str:
-    said = found.value or f"{found.low:,.3g} – {found.high:,.3g} {found.unit}".strip()
+    said = found.value or f"{short(found.low)} – {short(found.high)} {found.unit}".strip()
     width = 100 * min(1.0, max(0.0, found.statistic))
     words = f"{found.name} {said}, {found.statistic:.2f}"
     return (
@@ -74,6 +74,11 @@ def _bar(found: Distinction) -> str:
         f"<span>{html.escape(said)}</span>"
         f'<i><i style="width:{width:.0f}%;background:{DATA}"></i></i><b>{found.statistic:.2f}</b></div>'
     )
+
+
+def short(value: float | None) -> str:
+    """Three digits, thousands whole."""
+    return "?" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def names(regions: Sequence[Region]) -> list[str]:

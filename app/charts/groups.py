@@ -19,6 +19,8 @@ COLOURS = (
 UNITS = {"energy": "GeV", "impact x": "mm", "impact y": "mm", "impact radius": "mm", "photon sum": "photons"}
 STEPS = 9
 """Colours of a ramp; odd, so that a diverging one has a middle."""
+PIECE = 1000
+"""Points of a series."""
 LEAST = 0.7
 """Smallest end of the density ratio's scale: about a factor of two."""
 
@@ -111,7 +113,13 @@ def groups_of(
             of_layer = int((layer == k).sum())
             here = np.flatnonzero((layer == k) & picked)
             groups += _coloured(points, colour_by, names, k, here, of_layer, dark)
-    return [g for g in groups if len(g.index)]
+    return [part for group in groups for part in _pieces(group)]
+
+
+def _pieces(group: Group) -> list[Group]:
+    """At most `PIECE` points each: a browser fills many small paths faster than a large one."""
+    cuts = range(0, len(group.index), PIECE)
+    return [group._replace(index=group.index[k : k + PIECE]) for k in cuts]
 
 
 def _coloured(

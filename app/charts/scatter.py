@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from app.charts.colour import ink
-from app.charts.groups import LAYERS, SYMBOLS, Group, classes_of, groups_of, ramp_of, values_of
+from app.charts.groups import LAYERS, Group, classes_of, groups_of, ramp_of, values_of
 from engine.schema import Arrays
 
 AIR = 0.04  # around the points, as a share of the map
@@ -60,7 +60,7 @@ def latent_map(
         "xAxis": _axis(xy[:, 0], "t-SNE 1 (no unit)"),
         "yAxis": _axis(xy[:, 1], "t-SNE 2 (no unit)"),
         "dataset": [{"source": pd.DataFrame({k: v[g.index] for k, v in columns.items()})} for g in groups],
-        "series": [_series(group, k, size, list(told), many) for k, group in enumerate(groups)],
+        "series": [_series(group, k, size, list(told), many, lasso) for k, group in enumerate(groups)],
     }  # fmt: skip
     if title:
         option["title"] = {"text": title, "right": 90, "top": 2, "textStyle": {"fontSize": 12, "fontWeight": 600}}
@@ -121,13 +121,14 @@ def _axis(values: np.ndarray, name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _series(group: Group, k: int, size: float, told: list[str], many: bool) -> dict[str, Any]:
+def _series(group: Group, k: int, size: float, told: list[str], many: bool, click: bool) -> dict[str, Any]:
+    chosen = {"selectedMode": "single", "select": {"itemStyle": {"color": group.colour, "borderWidth": 0}}}
     return {
         "type": "scatter", "name": group.title, "datasetIndex": k, "symbol": group.symbol, "z": 1 if group.quiet else 2,
         "symbolSize": size + (group.symbol == "diamond"), "large": many, "largeThreshold": 0, "progressive": 0,
         "itemStyle": {"color": group.colour, "opacity": 0.4 if group.quiet else 0.75},
-        "encode": {"x": "x", "y": "y", "tooltip": told}, "selectedMode": "single",
-        "select": {"itemStyle": {"color": group.colour, "borderWidth": 0}},  # the page marks what is chosen
+        "encode": {"x": "x", "y": "y", "tooltip": told},
+        **(chosen if click else {}),  # without a look of its own: the page marks what is chosen
     }  # fmt: skip
 
 
@@ -137,11 +138,10 @@ def _scale(option: dict[str, Any], points: Arrays, colour_by: str, dark: bool) -
     option["grid"]["right"] = 92
     option["series"].append({"type": "scatter", "name": "", "data": [], "silent": True})
     ends = [f"{v:+.1f}" if ramp.unit == "log" else f"{v:,.3g}" if abs(v) < 1000 else f"{v:,.0f}" for v in ramp[:2]]
-    over = "log(gen/data)" if ramp.unit == "log" else ramp.unit
     option["visualMap"] = {
         "type": "continuous", "seriesIndex": len(option["series"]) - 1, "min": ramp.low, "max": ramp.high, "right": 0,
-        "top": 40, "text": [f"{ends[1]}\n{over}", ends[0]], "inRange": {"color": ramp.colours}, "itemHeight": 140,
-        "calculable": False, "hoverLink": False, "textStyle": {"fontSize": 11, "color": ink(dark)},
+        "top": 40, "text": [f"{ends[1]} {ramp.unit}".rstrip(), ends[0]], "inRange": {"color": ramp.colours},
+        "itemHeight": 140, "calculable": False, "hoverLink": False, "textStyle": {"fontSize": 11, "color": ink(dark)},
     }  # fmt: skip
 
 
@@ -182,6 +182,3 @@ def clicked(groups: Sequence[Group], parts: Sequence[dict[str, Any]]) -> set[int
             mine = groups[where].index
             found |= set(mine[index[(index >= 0) & (index < len(mine))]].tolist())
     return found
-
-
-__all__ = ["LAYERS", "SYMBOLS", "clicked", "latent_map", "size_for", "spread", "told_of"]

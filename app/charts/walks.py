@@ -15,8 +15,8 @@ def straight(first: np.ndarray, last: np.ndarray, n: int = PLACES) -> np.ndarray
     return (1 - t) * np.asarray(first, float) + t * np.asarray(last, float)
 
 
-def on_shell(rows: np.ndarray, side: float) -> np.ndarray:
-    """Rows whose pz follows from energy, mass and transverse momentum; side: its sign."""
+def on_shell(rows: np.ndarray, side: np.ndarray | float) -> np.ndarray:
+    """Rows whose pz follows from energy, mass and transverse momentum; side: its sign, of all rows or of each."""
     rows = np.array(rows, float)
     square = rows[:, 0] ** 2 - (rows[:, MASS] / 1000) ** 2 - rows[:, PX] ** 2 - rows[:, PY] ** 2
     rows[:, PZ] = np.copysign(np.sqrt(np.maximum(square, 1e-6)), side)
@@ -24,11 +24,12 @@ def on_shell(rows: np.ndarray, side: float) -> np.ndarray:
 
 
 def conditions(first: np.ndarray, last: np.ndarray, n: int = PLACES) -> np.ndarray:
-    """All conditions of a particle on the way; mass and charge change in the middle, pz follows."""
+    """All conditions of a particle on the way; mass, charge and side change in the middle, pz follows."""
     rows = straight(first, last, n)
     ends = np.stack([np.asarray(first, float), np.asarray(last, float)])
-    rows[:, [MASS, CHARGE]] = ends[(np.arange(n) >= n / 2).astype(int)][:, [MASS, CHARGE]]
-    return on_shell(rows, float(first[PZ]))
+    half = ends[(np.arange(n) >= n / 2).astype(int)]
+    rows[:, [MASS, CHARGE]] = half[:, [MASS, CHARGE]]
+    return on_shell(rows, half[:, PZ])
 
 
 def energies(first: np.ndarray, last: np.ndarray, n: int = PLACES) -> np.ndarray:

@@ -94,9 +94,9 @@ def shown(request: MapRequest, points: Arrays) -> Arrays:
     return last.get(key, points) if busy(points) else points
 
 
-def behind(view: View, numbers: list[int], what: str) -> Arrays:
+def behind(view: View, numbers: list[int], what: str) -> state.Kept[Arrays]:
     """The examples behind points, the last ones where the engine is gone. what: tells askers apart."""
-    return state.keep(f"{what} {view.run.run_id}", lambda: state.engine().map_showers(view.request, numbers)).value
+    return state.keep(f"{what} {view.run.run_id}", lambda: state.engine().map_showers(view.request, numbers))
 
 
 # --------------------------------------------------------------------------------------------------------------- epochs

@@ -29,15 +29,15 @@ TITLES = {"showers": ("Simulation", "Generated"), "images": ("Real", "Generated"
 def show(view: View, found: Arrays, chosen: Selection, gates: Gates, region: Region | None) -> None:
     """The selection in words and numbers, and its examples; of nothing selected a sample of the whole map."""
     n = gating.counts(found, chosen.index)
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="predicate"):
+    words, save = st.columns([4, 1.25], vertical_alignment="center")
+    with words:
         if chosen.asked:
             counted = " · ".join(f"{groups.LAYERS[k]} {n[k][0]:,}/{n[k][1]:,}" for k in range(2))
-            st.markdown(f"**Selected n/N: {counted}** · {plain(chosen.said)}", width="stretch")
+            said = f"<b>Selected n/N: {counted}</b> · {html.escape(chosen.said)}"
+            st.html(f'<div class="ss-said" role="status">{said}</div>')
         else:
-            st.caption(
-                "Nothing selected: below a sample of the whole map. Draw a lasso, choose a hole, or set a gate.",
-                width="stretch",
-            )
+            st.caption("Nothing selected: below a sample of the whole map. Draw a lasso, choose a hole, or set a gate.")
+    with save:
         selection.downloads(view, found, chosen, gates, region)
     if unlinked():
         st.caption("This lasso has too many corners for a link: download the selection to keep it.")
@@ -60,7 +60,10 @@ def gallery(view: View, found: Arrays, chosen: Selection) -> None:
     index = chosen.index if chosen.asked else np.arange(len(layer))
     each = [scatter.spread(index[layer[index] == k], GALLERY[kind]) for k in range(2)]
     n = gating.counts(found, index)
-    made = maps.behind(view, np.concatenate(each).tolist(), "gallery")
+    kept = maps.behind(view, np.concatenate(each).tolist(), "gallery")
+    if kept.stale:
+        st.caption("The engine does not answer: these are the last good examples, of an earlier selection.")
+    made = kept.value
     parts = np.split(np.asarray(made["showers"]), [len(each[0])])
     figures = []
     behind = examples.plane(view) if kind == "points" else None
@@ -118,7 +121,7 @@ def of_showers(view: View, found: Arrays, inside: np.ndarray) -> None:
     columns = [groups.values_of(found, name) for name in names]
     n, rest = int(inside.sum()), int((~inside).sum())
     edges = [
-        np.linspace(v.min(), v.max(), 25) if name.startswith("impact") else None
+        np.linspace(5 * np.floor(v.min() / 5), 5 * np.ceil(v.max() / 5), 25) if name.startswith("impact") else None
         for name, v in zip(names, columns, strict=True)
     ]
     left, right = st.columns([1, 1.15], gap="medium")
@@ -126,7 +129,7 @@ def of_showers(view: View, found: Arrays, inside: np.ndarray) -> None:
         st.echarts_chart(
             histogram.panels(
                 names, [v[~inside] for v in columns], [v[inside] for v in columns], view.dark,
-                units=[groups.UNITS[name] for name in names], bins=24, ratio="sel. / rest", height=300, edges=edges,
+                units=[groups.UNITS[name] for name in names], bins=24, ratio="", height=300, edges=edges,
                 labels=(f"rest ({rest:,})", f"selection ({n:,}), scaled to the rest"), counted="points",
             ),
             height=300, key="selection_histograms",
@@ -141,7 +144,7 @@ def of_showers(view: View, found: Arrays, inside: np.ndarray) -> None:
             st.echarts_chart(
                 histogram.panels(
                     [f"channel {k + 1}" for k in range(light.shape[1])], list(there.T), list(here.T), view.dark,
-                    bins=12, ratio="sel. / rest", height=300,
+                    bins=12, ratio="", height=300,
                     labels=(f"rest of the data ({len(there):,})", f"selected data ({len(here):,}), scaled to the rest"),
                 ),
                 height=300, key="selection_channels",
@@ -152,7 +155,8 @@ def of_showers(view: View, found: Arrays, inside: np.ndarray) -> None:
                 st.caption("Channels are read from simulated showers: the selection, or the rest, holds none.")
     st.caption(
         "Left: both layers; generated points carry the conditions of the shower they answer. Right: simulated "
-        f"showers, read-out convention **{plain(convention)}**. Points, Garwood intervals: the rest; line: selection."
+        f"showers, read-out convention **{plain(convention)}**. Points with Garwood intervals: the rest; line: "
+        "selection; below, their ratio."
     )
 
 

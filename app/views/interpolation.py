@@ -71,7 +71,7 @@ def show(view: View, points: Arrays) -> None:
     layer, row = np.asarray(points["layer"]), np.asarray(points["row"])
     partners = {letter: partner_of(layer, row, number) for letter, number in chosen.items()}
     numbers = [n for letter, number in chosen.items() for n in (number, partners[letter]) if n is not None]
-    made = np.asarray(maps.behind(view, numbers, "single points")["showers"])
+    made = np.asarray(maps.behind(view, numbers, "single points").value["showers"])
     at = dict(zip(numbers, made, strict=False))
     with st.container(key="single_points"):
         for letter, place in zip(chosen, st.columns(2, gap="medium"), strict=False):
@@ -126,7 +126,7 @@ def way(view: View, points: Arrays, a: int, b: int) -> None:
         how = st.selectbox("From A to B through", options, key=state.WALK, bind="query-params", width=280)
         rows = rows_of(view, points, a, b, str(how))
         n = len(rows["conditions"])
-        places = [*("A" if k == 0 else "B" if k == n - 1 else f"{k}⁄{n - 1}" for k in range(n))]
+        places = [*("A" if k == 0 else "B" if k == n - 1 else f"{k}/{n - 1}" for k in range(n))]
         if st.session_state.get(state.WALK_AT) not in places:
             st.session_state.pop(state.WALK_AT, None)
         at = st.select_slider(
@@ -141,7 +141,8 @@ def way(view: View, points: Arrays, a: int, b: int) -> None:
     made = strip.value
     k = places.index(str(at))
     heads = heads_of(view, rows["conditions"], made)
-    st.html(examples.strip(view, made, heads, SMALL, k, "From A to B") + examples.single(view, made, k, LARGE))
+    strip_html = examples.strip(view, made, heads, SMALL, k, "From A to B")
+    st.html(f'<div class="ss-walk">{strip_html}{examples.single(view, made, k, LARGE)}</div>')
     st.caption(said(view, str(how), rows["conditions"]))
 
 

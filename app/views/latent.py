@@ -91,12 +91,13 @@ def choose(run: RunInfo, dataset: DatasetInfo, book: Catalogue) -> View:
         run=run.run_id, step=settled, n=int(n), perplexity=float(wide), seed=state.current_seed(),
         space=next((s for s in spaces if s == space and s != "latent"), None),
     )  # fmt: skip
+    twin = twins.beside(other, request, step) if other else None
+    selection.belongs(request, twin)
     names = kinds.class_names(dataset) or {p.pdg: p.symbol for p in book.particles}
     what = "species" if dataset.kind == "showers" else kinds.class_word(dataset)
     dark = st.context.theme.type == "dark"
     return View(
-        run, request, dataset, names, what, dark, maps.live(run, step),
-        twins.beside(other, request, step) if other else None,
+        run, request, dataset, names, what, dark, maps.live(run, step), twin
     )  # fmt: skip
 
 
@@ -143,7 +144,6 @@ def explore(view: View, waited: bool, since: float) -> None:
         with st.container(height=HEIGHT, border=True, key="map_wait"):
             st.caption("The first map of this checkpoint is being computed.")
         return
-    colour_by, layers = choose_colours(view, points)
     side = maps.shown(view.beside.request, second) if view.beside and second is not None else None
     if view.beside:
         places = st.columns(2, gap="medium")
@@ -151,6 +151,11 @@ def explore(view: View, waited: bool, since: float) -> None:
     else:
         first, sheets = st.columns([1.3, 1], gap="medium")
         places, lists = [first], sheets
+    with places[0]:
+        colour_by, layers = choose_colours(view, points)
+    if view.beside:
+        with places[1]:
+            st.html('<div class="ss-picker"></div>')
     found = coverage.find(view, view.request, points)
     with lists:
         region = holes.choose(view, found)
@@ -219,7 +224,8 @@ def choose_colours(view: View, points: Arrays) -> tuple[str, list[str]]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         colour = st.selectbox(
             "Colour", options, key=state.MAP_COLOUR, bind="query-params", width=220,
-            help="Density ratio: logarithm of generated over data among the nearest neighbours in the feature space.",
+            help="Density ratio: logarithm of generated over data among the nearest neighbours in the feature space: "
+            "blue where data stand alone, orange where generated points do.",
         )  # fmt: skip
         layers = st.segmented_control(
             "Layers", LAYERS, selection_mode="multi", default=LAYERS, key=state.MAP_LAYERS, bind="query-params",

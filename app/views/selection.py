@@ -17,10 +17,10 @@ from app.charts.gates import Gates, Selection
 from app.components import maps
 from app.components.maps import View
 from app.views import interpolation
-from engine.schema import Arrays, Region
+from engine.schema import Arrays, MapRequest, Region
 
 HEIGHT = 560
-SEEN, DRAWN, REVISION, BRUSHED = "_map_seen", "_map_drawn", "_map_revision", "_map_brushed"
+SEEN, DRAWN, REVISION, BRUSHED, OF = "_map_seen", "_map_drawn", "_map_revision", "_map_brushed", "_map_of"
 KEYS = {"energy": "energy", "photon sum": "light", "impact radius": "radius", "density ratio": "ratio"}
 """How gates are called in links, each with `_from` and `_to`."""
 BOTH = "both"
@@ -134,6 +134,21 @@ def took(key: str, side: int, points: Arrays, first: Arrays) -> None:
         there = translate(points, first, np.array(sorted(numbers)))
         if len(there):
             interpolation.mark(int(there[0]))
+
+
+def belongs(request: MapRequest, twin: maps.Twin | None) -> None:
+    """Drop a lasso and a region that another map left; else have the link hold them again."""
+    map_of = request.model_dump_json(exclude={"step"}) + (twin.run.run_id if twin else "")
+    if st.session_state.setdefault(OF, map_of) != map_of:
+        st.session_state[OF] = map_of
+        for key in (state.LASSO, state.MAP_REGION):
+            state.change(key, "")
+        lift()
+        return
+    for key in (state.LASSO, state.MAP_REGION):
+        held = state.hold(key)
+        if held and key not in st.query_params:
+            state.change(key, held, linked=len(held) <= gating.LONGEST)
 
 
 def forget() -> None:

@@ -154,10 +154,12 @@ class Began:
 
 class FakeEngine:
     """Everything that the app can ask, from one file. `steps_per_s` is how fast a submitted training advances,
-    `task_s` how long a task takes."""
+    `task_s` how long a task takes, `copies` how often the set holds each shower."""
 
-    def __init__(self, empty: bool = False, steps_per_s: float = 120.0, task_s: float = 1.0) -> None:
-        with np.load(FILE, allow_pickle=False) as file:
+    def __init__(self, empty: bool = False, steps_per_s: float = 120.0, task_s: float = 1.0, copies: int = 1) -> None:
+        with np.load(FILE, allow_pickle=False) as found:
+            file = {name: np.concatenate([found[name]] * copies) for name in found.files if found[name].ndim}
+            file["primary_id"] = np.arange(copies).repeat(len(found["pdg"])) * 10_000 + file["primary_id"]
             self.pictures = file["showers"]
             self.conditions = file["conditions"]
             self.pdg = file["pdg"]
