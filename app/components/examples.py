@@ -8,8 +8,9 @@ import numpy as np
 
 from app import state
 from app.charts import grey, picture, points
-from app.charts.colour import GENERATED, faint
+from app.charts.colour import faint
 from app.charts.picture import figure_html
+from app.charts.scatter import MARK
 from app.components.maps import View
 
 
@@ -22,7 +23,7 @@ def urls(view: View, made: Sequence[np.ndarray], width: int) -> list[str]:
         span = points.span_of([behind])
         under = points.Cloud("", behind, faint(view.dark))
         return [
-            points.cloud_url([under, points.Cloud("", one[None], GENERATED, "diamond")], span, width, view.dark, 2)
+            points.cloud_url([under, points.Cloud("", one[None], MARK, "circle", 5)], span, width, view.dark, 2)
             for one in made
         ]
     top = max(1.0, max((float(one.max()) for one in made), default=1.0))

@@ -53,6 +53,7 @@ def unlinked() -> bool:
     return bool(text) and state.LASSO not in st.query_params
 
 
+@notices.guarded
 def gallery(view: View, found: Arrays, chosen: Selection) -> None:
     """One sheet a layer, from the engine in one question."""
     kind = view.dataset.kind
@@ -97,6 +98,7 @@ def sheet(kind: str, part: np.ndarray, title: str, said: str, layer: int, behind
 
 
 # ---------------------------------------------------------------------------------------------------------- histograms
+@notices.guarded
 def against_the_rest(view: View, found: Arrays, chosen: Selection) -> None:
     """Selection against the rest, in what each point carries, and the points themselves."""
     total = len(found["layer"])

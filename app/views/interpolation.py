@@ -11,7 +11,7 @@ import streamlit as st
 from app import state
 from app.charts import groups, picture, walks
 from app.charts.groups import LAYERS
-from app.components import examples, maps
+from app.components import examples, maps, notices
 from app.components.maps import View
 from app.components.words import plain
 from engine.schema import Arrays, GenerateRequest
@@ -49,6 +49,7 @@ def clear() -> None:
     st.session_state[state.POINT_A] = st.session_state[state.POINT_B] = None
 
 
+@notices.guarded
 def show(view: View, points: Arrays) -> None:
     """Pickers, the points with their partners, and the strip between two."""
     st.markdown("#### Single points and the way between them")

@@ -143,7 +143,7 @@ def region(kind: Any, points: np.ndarray, of: int, about: dict[str, np.ndarray],
         kinds = np.unique(column)
         apart = 0.5 * sum(abs((here == k).mean() - (there == k).mean()) for k in kinds)
         most = max(kinds, key=lambda k: (here == k).sum())
-        title = SPECIES.get(int(most), str(most)) if name == "species" else str(most)
+        title = SPECIES.get(int(most), str(most)) if name == "species" else str(int(most))
         found.append(Distinction(name=name, value=f"{title} {(here == most).mean():.0%}", statistic=float(apart)))
     found.sort(key=lambda d: -d.statistic)
     said = [

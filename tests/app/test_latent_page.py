@@ -349,3 +349,5 @@ def test_showers_that_are_refused_leave_the_map(engine: FakeEngine, monkeypatch:
     test = opened()
     assert not test.exception
     assert "computed anew" in words(test)
+    assert "t-SNE of latent codes" in words(test)
+    assert test.radio(key=holes.CHOICE)
