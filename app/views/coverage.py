@@ -15,7 +15,6 @@ from app.components import maps, plots, tasks
 from app.components.maps import View
 from app.components.words import plain
 from engine.schema import (
-    Arrays,
     Coverage,
     CoverageTask,
     EngineDown,
@@ -48,12 +47,12 @@ def slot_of(request: MapRequest) -> str:
     return f"coverage {hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:16]}"
 
 
-def find(view: View, request: MapRequest, points: Arrays) -> Found:
-    """The look at this map's points; begun where it is short and nothing moves."""
+def find(view: View, request: MapRequest, waits: bool) -> Found:
+    """The look at a map's points; begun where it is short and nothing moves. waits: for a map."""
     slot = slot_of(request)
     kept = tasks.look(slot)
     refused = st.session_state.setdefault(tasks.REFUSED, {})
-    still = not (maps.busy(points) or maps.playing() or view.live)
+    still = not (waits or maps.playing() or view.live)
     if kept is None and still and slot not in refused and request.n <= SMALL:
         try:
             tasks.slots(slot)[slot] = state.engine().start_task(CoverageTask(request=request)).task_id

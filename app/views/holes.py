@@ -8,6 +8,7 @@ from app import state
 from app.charts import covered
 from app.components import notices
 from app.components.maps import View
+from app.components.words import plain
 from app.views import coverage
 from app.views.coverage import Found
 from engine.schema import Region
@@ -18,7 +19,7 @@ MOST, HEIGHT = 20, 236
 
 def choose(view: View, found: Found) -> Region | None:
     """The list, worst first; the chosen one's points are selected."""
-    st.markdown("#### Holes and islands")
+    st.markdown("#### Holes and islands" + (f" of {plain(view.title)}" if view.beside else ""))
     done = found.coverage
     if done is None:
         with st.container(height=HEIGHT, border=True, key="regions_wait"):

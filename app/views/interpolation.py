@@ -104,6 +104,10 @@ def one(view: View, points: Arrays, letter: str, number: int, partner: int | Non
     st.markdown(" · ".join(words))
     shown = [(number, LAYERS[layer])] + ([(partner, f"partner, {LAYERS[1 - layer]}")] if partner is not None else [])
     there = [(at[n], f"<b>{html.escape(title)}</b>") for n, title in shown if n in at]
+    if layer == 0 and "latent" in points:
+        code, row = (np.asarray(points[name][number], float).round(6).tolist() for name in ("latent", "conditions"))
+        again = json.dumps({"codes": [code], "conditions": [row]})
+        there.insert(1, (walk(view, points, again, f"code {letter}")[0], "<b>code decoded</b>"))
     st.html(picture.row_html(examples.figures(view, [x for x, _ in there], [t for _, t in there], LARGE)))
 
 
@@ -134,12 +138,7 @@ def way(view: View, points: Arrays, a: int, b: int) -> None:
             "Place on the way", places, places[n // 2], key=state.WALK_AT, bind="query-params", disabled=n < 2
         ) if n > 1 else places[0]  # fmt: skip
     asked = json.dumps({name: np.round(value, 6).tolist() for name, value in rows.items()})
-    request = view.request
-    stamp = f"{request.run} {points.meta.get('step')}"
-    strip = state.keep(
-        f"way {request.run}", lambda: walked(request.run, points.meta.get("step"), asked, request.seed, stamp)
-    )
-    made = strip.value
+    made = walk(view, points, asked, "way")
     k = places.index(str(at))
     heads = heads_of(view, rows["conditions"], made)
     strip_html = examples.strip(view, made, heads, SMALL, k, "From A to B")
@@ -165,8 +164,14 @@ def rows_of(view: View, points: Arrays, a: int, b: int, how: str) -> dict[str, n
     return {"conditions": walks.energies(first, last) if how == ENERGY else walks.conditions(first, last)}
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
-def walked(run: str, step: int | None, asked: str, seed: int, stamp: str) -> np.ndarray:
+def walk(view: View, points: Arrays, asked: str, what: str) -> np.ndarray:
+    """The examples of codes or conditions (JSON), the last ones where the engine is gone. what: tells askers apart."""
+    request, step = view.request, points.meta.get("step")
+    return state.keep(f"{what} {request.run}", lambda: walked(request.run, step, asked, request.seed)).value
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def walked(run: str, step: int | None, asked: str, seed: int) -> np.ndarray:
     """The examples on the way. Without codes each comes from the same noise: each is a request of its own."""
     rows = json.loads(asked)
     if "codes" in rows:

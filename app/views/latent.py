@@ -138,11 +138,11 @@ def explore(view: View, waited: bool, since: float) -> None:
     if points.meta.get("state") == "failed":
         notices.empty(f"The map could not be computed: {points.meta.get('error') or 'no reason was given'}")
         return
-    progress(view, points, second)
-    points = maps.shown(view.request, points)
+    answer, points = points, maps.shown(view.request, points)
     if not maps.drawn(points):
         with st.container(height=HEIGHT, border=True, key="map_wait"):
             st.caption("The first map of this checkpoint is being computed.")
+            progress(view, answer, second)
         return
     side = maps.shown(view.beside.request, second) if view.beside and second is not None else None
     if view.beside:
@@ -156,7 +156,7 @@ def explore(view: View, waited: bool, since: float) -> None:
     if view.beside:
         with places[1]:
             st.html('<div class="ss-picker"></div>')
-    found = coverage.find(view, view.request, points)
+    found = coverage.find(view, view.request, waits)
     with lists:
         region = holes.choose(view, found)
         gates = selection.choose_gates(view, points)
@@ -170,11 +170,13 @@ def explore(view: View, waited: bool, since: float) -> None:
             if shown is None or not maps.drawn(shown):
                 with st.container(height=HEIGHT, border=True, key="second_wait"):
                     failed = second.meta.get("error") if second is not None else ""
-                    st.caption(failed or "The map of the second model is being computed.")
+                    st.caption(plain(failed) if failed else "The map of the second model is being computed.")
                 continue
             selection.draw_map(view, shown, k, points, colour_by, layers, chosen, marks)
+            if k == 0:
+                progress(view, answer, second)
             if view.beside:
-                twins.separability(view, k, shown)
+                twins.separability(view, k, shown, waits)
             else:
                 below(view, points)
     if view.beside:
@@ -203,17 +205,16 @@ def tick(view: View, points: Arrays, waited: bool, waits: bool, since: float) ->
 
 
 def progress(view: View, points: Arrays, second: Arrays | None) -> None:
-    """How far the maps are; a line of fixed height, so that nothing jumps when they are done."""
-    at = st.empty()
+    """How far the maps are, below them: nothing above jumps when they are done."""
     for title, found in (("the map", points), ("the second map", second)):
         if found is not None and maps.busy(found):
             meta = found.meta
             left = f" · about {clock(meta['eta_s'])} left" if meta.get("eta_s") else ""
             said = f"Computing {title} of step {meta.get('step', 0):,} ({meta['state']}{left})"
-            at.progress(min(1.0, float(meta.get("progress", 0.0))), text=said)
+            st.progress(min(1.0, float(meta.get("progress", 0.0))), text=said)
             return
     if view.live:
-        at.caption(f"Following the training of {plain(view.run.name or view.run.run_id)}: the newest snapshot.")
+        st.caption(f"Following the training of {plain(view.run.name or view.run.run_id)}: the newest snapshot.")
 
 
 def choose_colours(view: View, points: Arrays) -> tuple[str, list[str]]:

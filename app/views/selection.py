@@ -33,7 +33,7 @@ def choose_gates(view: View, points: Arrays) -> Gates:
     with st.expander("Gates by number", expanded=False, key="gates"):
         spans: dict[str, gating.Span] = {}
         for pair in (here[:2], here[2:]):
-            places = st.columns(4) if pair else []
+            places = st.columns(4, vertical_alignment="bottom") if pair else []
             for k, name in enumerate(pair):
                 spans[name] = _span(points, name, places[2 * k], places[2 * k + 1])
         left, right = st.columns([1.4, 1], vertical_alignment="bottom")
@@ -56,8 +56,8 @@ def _carried(points: Arrays, name: str) -> bool:
 
 def _span(points: Arrays, name: str, left: Any, right: Any) -> gating.Span:
     values = groups.values_of(points, name)
-    low, high = (f"{v:.3g}" for v in (values.min(), values.max()))
-    unit = f" [{groups.UNITS[name]}]" if name in groups.UNITS else " (log)"
+    low, high = (f"{v:,.0f}" if abs(v) >= 100 else f"{v:.2g}" for v in (values.min(), values.max()))
+    unit = {"photon sum": "", "density ratio": " (log)"}.get(name, f" [{groups.UNITS.get(name)}]")
     title = f"{name.capitalize()}{unit}"
     first = left.number_input(
         title, value=None, placeholder=f"from {low}", key=f"{KEYS[name]}_from", bind="query-params", format="%g"
@@ -89,8 +89,9 @@ def select(view: View, points: Arrays, side: Arrays | None, region: Region | Non
         second = where == 1 and view.beside is not None
         request = view.beside.request if second and view.beside else view.request
         home = side if second else points
-        if step >= 0 and step != request.step:
-            home = maps.ask(request.model_copy(update={"step": step}), fresh=False).value
+        if home is None or (step >= 0 and step != home.meta.get("step")):
+            wanted = {"step": step} if step >= 0 else {}
+            home = maps.ask(request.model_copy(update=wanted), fresh=False).value
         if len(drawn) and home is not None and maps.drawn(home):
             held = np.flatnonzero(gating.inside(home["xy"], drawn))
             kept &= gating.within(translate(home, points, held), len(kept))
@@ -192,9 +193,9 @@ def draw_map(
     index = translate(first, points, chosen.index)
     lit = {letter: translate(first, points, np.array([number])) for letter, number in marks.items()}
     shown = index if chosen.asked else None
-    st.session_state.setdefault(DRAWN, {})[key] = groups.groups_of(
-        points, colour_by, view.names, layers, shown, view.dark
-    )
+    drawn = groups.groups_of(points, colour_by, view.names, layers, shown, view.dark)
+    others = {k: v for k, v in st.session_state.get(DRAWN, {}).items() if not k.startswith(f"latent_map_{side}_")}
+    st.session_state[DRAWN] = {**others, key: drawn}
     n = gating.counts(points, index)
     said = f"; selected {n[0][0]} data and {n[1][0]} generated points" if chosen.asked else ""
     with st.container(key="latent_map_2" if side else "latent_map"):

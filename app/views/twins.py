@@ -47,12 +47,12 @@ def of(view: View, side: int) -> View:
     return replace(view, run=view.beside.run, request=view.beside.request, beside=None)
 
 
-def separability(view: View, side: int, points: Arrays) -> None:
+def separability(view: View, side: int, points: Arrays, waits: bool) -> None:
     """Name, step and accuracy below one of two maps."""
     mine = of(view, side)
     meta = points.meta
     st.markdown(f"**{plain(mine.title)}**, step {meta.get('step', 0):,} (epoch {meta.get('epoch', 0)})")
-    found = coverage.find(mine, mine.request, points)
+    found = coverage.find(mine, mine.request, waits)
     done = found.coverage
     if done is None:
         if side:
