@@ -238,10 +238,12 @@ def choose_colours(view: View, points: Arrays) -> tuple[str, list[str]]:
 
 def below(view: View, points: Arrays) -> None:
     meta = points.meta
+    held_out = view.request.n <= view.dataset.splits.get("validation", 0)
+    data = "held-out data" if held_out else "data, held-out ones first, then of the training split"
     space = NAMES.get(meta.get("space") or view.request.space or "latent", "features")
     st.caption(
         f"t-SNE of {space} of {plain(view.run.name or view.run.run_id)} at step {meta.get('step', 0):,} "
-        f"(epoch {meta.get('epoch', 0)}), seed {view.request.seed}. Circles: held-out data; diamonds: generated at "
+        f"(epoch {meta.get('epoch', 0)}), seed {view.request.seed}. Circles: {data}; diamonds: generated at "
         "their conditions. **All metrics are computed in the feature space, never on the map**, where distances mean "
         "little. Lasso: polygon or rectangle at the map's top right; a click chooses a point."
     )
