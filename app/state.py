@@ -37,6 +37,9 @@ ENSEMBLE = "n"
 TRAIN_DATA, TRAIN_MODEL, TRAIN_RUNS, TRAIN_START = "data", "model", "runs", "from"
 CURVE_AXES, SMOOTHING, TRAIN_STEP = "axes", "smooth", "at"
 MAP_COLOUR, MAP_POINTS, MAP_PERPLEXITY = "colour", "points", "perplexity"
+MAP_SPACE, MAP_LAYERS, MAP_BESIDE = "space", "layers", "beside"
+POINT_A, POINT_B, WALK, WALK_AT = "a", "b", "walk", "t"
+GATE_KINDS, GATE_LAYER, COVERED = "kinds", "layer", "covered"
 SET, SPECIES, PHOTONS, AGAINST = "set", "species", "photons", "against"
 VIEW, OTHER, DETECTOR, REPLICAS = "view", "to", "detector", "replicas"
 RECORD, RECORD_ROW = "record", "row"
@@ -47,7 +50,8 @@ GROUP, SPECTRUM, BATCH = "group", "spectrum", "batch"
 LIKE_WHICH, PLACE, LIGHT = "like_which", "place", "light"
 BROKEN, WEAK, OVER, CELL = "broken", "weak", "over", "cell"
 
-# Query parameters written by hand: the particle lives in the browser component, not in a widget.
+# A lasso lives in the browser's chart, and a region is known only when it is found.
+LASSO, MAP_REGION = "lasso", "region"
 PARTICLE_URL = {
     "pdg": "pdg",
     "energy_gev": "E",
@@ -207,6 +211,23 @@ def particle_named(pdg: int, book: Catalogue) -> ParticleInfo:
 
 def condition_named(name: str, dataset: DatasetInfo) -> ConditionInfo | None:
     return next((c for c in dataset.conditions if c.name == name), None)
+
+
+def hold(key: str) -> str:
+    """A query parameter written by hand: the session's, or the link's."""
+    held = f"_{key}"
+    if held not in st.session_state:
+        st.session_state[held] = st.query_params.get(key, "")
+    return st.session_state[held]
+
+
+def change(key: str, value: str, linked: bool = True) -> None:
+    """Set a query parameter written by hand; `linked`: whether it goes into the link."""
+    st.session_state[f"_{key}"] = value
+    if value and linked:
+        st.query_params[key] = value
+    elif key in st.query_params:
+        del st.query_params[key]
 
 
 def current_run() -> RunInfo | None:

@@ -25,6 +25,8 @@ class Cloud(NamedTuple):
     xy: np.ndarray
     colour: str
     symbol: str = "circle"
+    radius: float = 0.0
+    """In small pictures, where it differs from the others'."""
 
 
 def real_and_generated(real: np.ndarray, generated: np.ndarray, dark: bool) -> list[Cloud]:
@@ -116,7 +118,7 @@ def cloud_url(
         xy = xy[np.isfinite(xy).all(1)]
         px = np.clip(side * (xy[:, 0] - x0) / (x1 - x0), 0, side)
         py = np.clip(side * (y1 - xy[:, 1]) / (y1 - y0), 0, side)
-        r = radius
+        r = cloud.radius or radius
         if cloud.symbol == "diamond":
             path = "".join(f"M{a:.1f} {b - r:.1f}l{r} {r}l-{r} {r}l-{r} -{r}z" for a, b in zip(px, py, strict=True))
         else:

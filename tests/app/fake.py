@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from fake_benchmarks import MNIST, MNIST_METRICS, PUBLISHED, QUICK, ZDC_METRICS
 from fake_judged import judge, page_of
+from fake_latent import coverage, density, features, layers, missed
 
 from engine.schema import (
     CONDITIONS,
@@ -30,6 +31,8 @@ from engine.schema import (
     CheckTask,
     ConditionInfo,
     Convention,
+    Coverage,
+    CoverageTask,
     DatasetInfo,
     DetectorInfo,
     EngineDown,
@@ -145,15 +148,18 @@ class Began:
     error: str = ""
     report: ImportReport | None = None
     evaluation: Report | None = None
+    coverage: Coverage | None = None
     arrays: Arrays | None = None
 
 
 class FakeEngine:
     """Everything that the app can ask, from one file. `steps_per_s` is how fast a submitted training advances,
-    `task_s` how long a task takes."""
+    `task_s` how long a task takes, `copies` how often the set holds each shower."""
 
-    def __init__(self, empty: bool = False, steps_per_s: float = 120.0, task_s: float = 1.0) -> None:
-        with np.load(FILE, allow_pickle=False) as file:
+    def __init__(self, empty: bool = False, steps_per_s: float = 120.0, task_s: float = 1.0, copies: int = 1) -> None:
+        with np.load(FILE, allow_pickle=False) as found:
+            file = {name: np.concatenate([found[name]] * copies) for name in found.files if found[name].ndim}
+            file["primary_id"] = np.arange(copies).repeat(len(found["pdg"])) * 10_000 + file["primary_id"]
             self.pictures = file["showers"]
             self.conditions = file["conditions"]
             self.pdg = file["pdg"]
@@ -174,7 +180,10 @@ class FakeEngine:
         self.faults: dict[str, str] = {}
         self.records = [] if empty else [QUICK, MNIST]
         self.calls: list[str] = []
-        self.asked_maps: dict[tuple[str, int | None], float] = {}
+        self.decoded: list[list[float]] | None = None
+        self.asked_maps: dict[tuple[str, str], float] = {}
+        self.maps: dict[str, dict[str, np.ndarray]] = {}
+        self.map_s, self.map_faults = 1.5, dict[str, str]()
         self.store: dict[str, dict[str, Any]] = {}
         if not empty:
             self.store[BUNDLED] = {"start": 0.0, "at": STEPS, "state": "finished", "seed": 0, "bundled": True}
@@ -346,7 +355,7 @@ class FakeEngine:
                 raise WrongInput(f"name {task.data!r} is taken by an earlier import: choose another or remove it")
             if missing := [ticket for ticket in task.uploads if ticket not in self.files]:
                 raise NotFound(f"the uploaded file {missing[0]} is gone: upload it again")
-        if isinstance(task, EvaluateTask):
+        if isinstance(task, EvaluateTask | CoverageTask):
             self._entry(task.request.run)
         name = f"{task.kind}-{hashlib.sha256(task.model_dump_json().encode()).hexdigest()[:16]}"
         old = self.begun.get(name)
@@ -366,6 +375,7 @@ class FakeEngine:
         total, unit = {
             "prepare": (117_819, "showers"), "import": (1000, "rows"), "check": (20, ""),
             "simulate": (getattr(began.task, "n", 1), "showers"), "evaluate": (182, "primaries"),
+            "coverage": (12, "parts"),
         }[began.task.kind]  # fmt: skip
         good = began.ended == "finished"
         return TaskInfo(
@@ -381,6 +391,7 @@ class FakeEngine:
             report=began.report if good else None,
             validation=VALIDATION if good and isinstance(began.task, CheckTask) else None,
             evaluation=began.evaluation if good else None,
+            coverage=began.coverage if good else None,
         )
 
     def _finish(self, began: Began) -> str:
@@ -401,6 +412,10 @@ class FakeEngine:
                 began.evaluation, began.arrays = self.judge(task.request)
             except EngineError as error:
                 return str(error)
+        if isinstance(task, CoverageTask):
+            if task.request.run in self.faults:
+                return self.faults[task.request.run]
+            began.coverage = self.cover(task.request)
         return ""
 
     def _import(self, began: Began, task: ImportTask) -> str:
@@ -643,42 +658,69 @@ class FakeEngine:
         conditions: list[list[float]] | None = None,
     ) -> Arrays:
         self._entry(run)
+        self.decoded = conditions
         rows = [int(abs(1000 * sum(code))) % len(self.pdg) for code in latent]
         return Arrays({"showers": self.pictures[rows].astype(np.float32)})
 
     def map(self, request: MapRequest) -> Arrays:
+        """Codes of data and noise; the map is their first two coordinates. `faults`: words with which that of a run
+        fails. `map_s`: how long one takes, but of the bundled model."""
         status = self.status(request.run)
         step = status.step if request.step is None else request.step
-        asked = self.asked_maps.setdefault((request.run, request.step), time.time())
-        progress = 1.0 if status.bundled else min(1.0, (time.time() - asked) / 1.5)
+        asked = self.asked_maps.setdefault((request.run, request.model_dump_json()), time.time())
+        progress = 1.0 if status.bundled or not self.map_s else min(1.0, (time.time() - asked) / self.map_s)
+        meta = {
+            "state": "done" if progress >= 1 else "running", "progress": progress, "step": step, "epoch": step // 20,
+            "space": request.space or "latent", "eta_s": self.map_s * (1 - progress), "error": "",
+        }  # fmt: skip
+        if request.run in self.map_faults:
+            return Arrays({}, meta | {"state": "failed", "error": self.map_faults[request.run]})
+        key = request.model_dump_json(exclude={"perplexity"}) + str(step)
+        if key not in self.maps:
+            self.maps[key] = self._map(request, step)
+        found = self.maps[key]
+        if progress < 1:  # it spreads while it is computed
+            found = {**found, "xy": (found["xy"] * (0.4 + 0.6 * progress)).astype(np.float32)}
+        if not request.space or request.space == "latent":
+            return Arrays(found, meta)
+        return Arrays({k: v for k, v in found.items() if k != "latent"}, meta)
+
+    def _map(self, request: MapRequest, step: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(request.seed)
         n, mix = request.n, 0.25 + 0.75 * min(1.0, step / STEPS)
-        row = rng.integers(0, len(self.pdg), 2 * n)
-        angle = np.log(self.conditions[row, 0]) * 2.1 + (self.pdg[row] == 22) * 2.0
-        data = np.stack([np.cos(angle), np.sin(angle)], 1) * (3 + self.impact_mm[row, :1] / 12)
-        start = rng.normal(0, 1, (2 * n, 2))
-        noise = (np.arange(2 * n) >= n)[:, None]
-        xy = np.where(noise, mix * data + (1 - mix) * start, data) + rng.normal(0, 0.25, (2 * n, 2))
-        meta = {
-            "state": "done" if progress >= 1 else "running",
-            "progress": progress,
-            "step": step,
-            "epoch": step // 20,
-            "eta_s": 1.5 * (1 - progress),
-            "error": "",
-        }
-        return Arrays(
-            {
-                "xy": (10 * xy).astype(np.float32),
-                "layer": noise[:, 0].astype(np.int8),
-                "row": row,
-                "latent": rng.normal(0, 1, (2 * n, 20)).astype(np.float32),
-                "pdg": self.pdg[row],
-                "energy": self.conditions[row, 0].astype(np.float32),
-                "photon_sum": self.sums[row],
-            },
-            meta,
-        )
+        row = np.tile(rng.choice(len(self.pdg), n, replace=n > len(self.pdg)), 2)
+        codes = features(self.conditions[row], self.pdg[row], self.impact_mm[row], self.sums[row])[:n]
+        real, made = layers(codes, missed(self.pdg[row[:n]], self.conditions[row[:n], 0]), rng, mix)
+        both, layer = np.concatenate([real, made]), (np.arange(2 * n) >= n).astype(np.int8)
+        return {
+            "xy": (10 * both[:, :2]).astype(np.float32), "layer": layer, "row": row,
+            "conditions": self.conditions[row].astype(np.float32), "density": density(both, layer),
+            "latent": both.astype(np.float32), "pdg": self.pdg[row],
+            "energy": self.conditions[row, 0].astype(np.float32), "photon_sum": self.sums[row],
+            "impact_mm": self.impact_mm[row].astype(np.float32),
+        }  # fmt: skip
+
+    def map_showers(self, request: MapRequest, points: list[int]) -> Arrays:
+        found = self.map(request)
+        number = np.array(points, np.int64)
+        if not len(number) or number.min() < 0 or number.max() >= len(found["layer"]):
+            raise WrongInput(f"points: 1 to 5000 numbers from 0 to {len(found['layer']) - 1} are needed")
+        row, layer = found["row"][number], found["layer"][number]
+        real = self.showers("zdc_geant4", row.tolist())
+        made = real["showers"] * 1.1
+        shown = np.where(layer[:, None, None] == 1, made, real["showers"]).astype(np.float32)
+        return Arrays({"showers": shown, "conditions": real["conditions"], "row": row, "layer": layer})
+
+    def cover(self, request: MapRequest) -> Coverage:
+        """What a look at coverage finds."""
+        found = self.map(request)
+        about = {
+            "species": found["pdg"], "energy": found["energy"], "photon sum": found["photon_sum"],
+            "impact radius": np.hypot(*found["impact_mm"].T),
+        }  # fmt: skip
+        key = request.model_dump_json(exclude={"perplexity"}) + str(found.meta["step"])
+        space, codes = found.meta["space"], self.maps[key]["latent"]
+        return coverage(request.run, found.meta["step"], space, codes, found["layer"], about)
 
     def judge(self, request: EvaluateRequest) -> tuple[Report, Arrays]:
         """What an evaluation leaves. `faults`: words with which that of a run fails."""

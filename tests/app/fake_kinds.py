@@ -11,11 +11,13 @@ import numpy as np
 from fake import STEPS, FakeEngine
 from fake_benchmarks import MNIST_METRICS
 from fake_judged import other_metrics, report_of
+from fake_latent import coverage, density
 
 from engine.schema import (
     Arrays,
     Catalogue,
     ConditionInfo,
+    Coverage,
     DataKind,
     DatasetInfo,
     EvaluateRequest,
@@ -228,15 +230,38 @@ class KindsEngine(FakeEngine):
         n = request.n
         row = np.tile(rng.integers(0, len(d.number), n), 2)
         angle = 2 * np.pi * d.number[row] / len(d.classes)
-        xy = 10 * np.column_stack([np.cos(angle), np.sin(angle)]) + rng.normal(0, 1, (2 * n, 2))
+        codes = np.column_stack([np.cos(angle), np.sin(angle)]) + rng.normal(0, 0.1, (2 * n, 2))
+        layer = (np.arange(2 * n) >= n).astype(np.int8)
+        space = request.space or "latent"
         return Arrays(
             {
-                "xy": xy.astype(np.float32), "layer": (np.arange(2 * n) >= n).astype(np.int8), "row": row,
-                "latent": rng.normal(0, 1, (2 * n, 4)).astype(np.float32),
+                "xy": (10 * codes).astype(np.float32), "layer": layer, "row": row, "density": density(codes, layer),
                 "conditions": d.number[row, None].astype(np.float32),
+                **({"latent": np.tile(codes, 2).astype(np.float32)} if space == "latent" else {}),
             },
-            {"state": "done", "progress": 1.0, "step": STEPS, "epoch": 60, "eta_s": 0.0, "error": ""},
+            {
+                "state": "done", "progress": 1.0, "step": STEPS, "epoch": 60, "eta_s": 0.0, "error": "",
+                "space": space,
+            },
         )  # fmt: skip
+
+    def map_showers(self, request: MapRequest, points: list[int]) -> Arrays:
+        d = self._of(request.run)
+        if d is None:
+            return super().map_showers(request, points)
+        found, number = self.map(request), np.array(points, np.int64)
+        row = found["row"][number]
+        shown = d.examples[row].astype(np.float32)
+        conditions = d.number[row, None].astype(float)
+        return Arrays({"showers": shown, "conditions": conditions, "row": row, "layer": found["layer"][number]})
+
+    def cover(self, request: MapRequest) -> Coverage:
+        if self._of(request.run) is None:
+            return super().cover(request)
+        found = self.map(request)
+        codes = np.asarray(found["xy"], float) / 10
+        about = {"class": np.asarray(found["conditions"])[:, 0]}
+        return coverage(request.run, STEPS, found.meta["space"], codes, found["layer"], about)
 
     def judge(self, request: EvaluateRequest) -> tuple[Report, Arrays]:
         d = self._of(request.run)

@@ -1,6 +1,6 @@
 """Serves the tests' fake engine over the wire contract, for work on the pages without a trained model.
 
-.venv/bin/python tests/app/serve_fake.py [--port 8511] [--empty] [--models NAME ...]
+.venv/bin/python tests/app/serve_fake.py [--port 8511] [--empty] [--models NAME ...] [--copies N]
 """
 
 from __future__ import annotations
@@ -71,8 +71,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8511)
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--models", nargs="*", default=[], help="names of trained models beside the bundled one")
+    parser.add_argument("--copies", type=int, default=1, help="how often the data set holds each shower")
     arguments = parser.parse_args()
-    engine = FakeEngine(arguments.empty)
+    engine = FakeEngine(arguments.empty, copies=arguments.copies)
     for name in arguments.models:
         run = engine.submit(TrainSpec(name=name))
         engine.store[run].update(at=STEPS, state="finished")

@@ -5,13 +5,12 @@ import json
 
 import numpy as np
 import pytest
-from fake import BUNDLED, FakeEngine
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.charts import checks, colour, curves, histogram, picture, ratio, response, scatter
-from engine.schema import History, MapRequest, Series
+from app.charts import checks, colour, curves, histogram, picture, ratio, response
+from engine.schema import History, Series
 
 
 def open_url(url: str) -> np.ndarray:
@@ -129,23 +128,6 @@ def test_decimation_keeps_every_spike(where: int):
     assert len(step) <= curves.MOST_POINTS
     assert kept.max() == 100.0
     assert (np.diff(step) > 0).all()
-
-
-@pytest.mark.parametrize("colour_by", ["layer", "species", "energy", "photon sum"])
-def test_selection_finds_the_points_that_were_drawn(colour_by: str):
-    engine = FakeEngine()
-    points = engine.map(MapRequest(run=BUNDLED, n=80))
-    names = {p.pdg: p.symbol for p in engine.catalogue().particles}
-    option = scatter.latent_map(points, colour_by, names)
-    for k, series in enumerate(option["series"]):
-        source = option["dataset"][series["datasetIndex"]]["source"]
-        picked = scatter.selected_points(
-            points, colour_by, {"selected": [{"series_index": k, "data_indices": [0, 10**6]}]}, names
-        )
-        assert len(picked) == 1
-        np.testing.assert_allclose(points["xy"][picked[0]], source[["x", "y"]].iloc[0], rtol=1e-6)
-        assert series["symbol"] == ("diamond" if points["layer"][picked[0]] else "circle")
-    assert sum(len(d["source"]) for d in option["dataset"]) == 160
 
 
 def test_profile_of_a_line_is_the_line():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.charts import classes, grey, histogram, points, scatter
+from app.charts import classes, grey, groups, histogram, points, scatter
 from app.components import digits
 from engine.schema import MapRequest
 
@@ -147,14 +147,14 @@ def test_charts_of_classes_name_their_axes_and_are_json(dark: bool):
 def test_a_selection_of_classes_finds_the_points_that_were_drawn(run: str, colour_by: str):
     found = KindsEngine().map(MapRequest(run=run, n=60))
     names = dict(enumerate("0123456789" if run == DIGIT_RUN else "01"))
-    option = scatter.latent_map(found, colour_by, names, click=True)
+    option = scatter.latent_map(found, colour_by, names)
+    drawn = groups.groups_of(found, colour_by, names)
     assert sum(len(d["source"]) for d in option["dataset"]) == 120
     for k, series in enumerate(option["series"]):
         source = option["dataset"][series["datasetIndex"]]["source"]
         if not len(source):
             continue
-        event = {"selected": [{"series_index": k, "data_indices": [0]}]}
-        picked = scatter.selected_points(found, colour_by, event, names)
+        picked = list(scatter.clicked(drawn, [{"series_index": k, "data_indices": [0]}]))
         np.testing.assert_allclose(found["xy"][picked[0]], source[["x", "y"]].iloc[0], rtol=1e-6)
         assert series["symbol"] == ("diamond" if found["layer"][picked[0]] else "circle")
         assert series["selectedMode"] == "single"
@@ -162,8 +162,8 @@ def test_a_selection_of_classes_finds_the_points_that_were_drawn(run: str, colou
         assert len({s["name"] for s in option["series"]}) == len(names)
 
 
-def test_a_map_of_showers_offers_no_click():
-    option = scatter.latent_map(KindsEngine().map(MapRequest(run="bundled:e2e_sae", n=60)))
+def test_a_map_to_look_at_offers_no_click():
+    option = scatter.latent_map(KindsEngine().map(MapRequest(run="bundled:e2e_sae", n=60)), lasso=False)
     assert all("selectedMode" not in series for series in option["series"])
 
 

@@ -58,7 +58,7 @@ def test_switching_between_kinds_leaves_nothing_behind(engine: KindsEngine, name
     test = opened(name)
     for run in (DIGIT_RUN, BUNDLED, ARC_RUN, DIGIT_RUN, ARC_RUN, BUNDLED):
         if name == "latent":
-            colours = test.segmented_control(key=state.MAP_COLOUR)
+            colours = test.selectbox(key=state.MAP_COLOUR)
             colours.set_value(colours.options[-1])
         elif picker := [w for w in test.segmented_control if w.key == state.CLASS]:
             picker[0].set_value(picker[0].options[-1])
@@ -173,19 +173,13 @@ def test_a_model_whose_digits_are_gone_offers_to_fetch_them():
 def test_classes_colour_the_map_and_gate_it(engine: KindsEngine, run: str, word: str):
     test = opened("latent", run)
     sound(test)
-    assert test.segmented_control(key=state.MAP_COLOUR).options == ["layer", "class"]
+    assert test.selectbox(key=state.MAP_COLOUR).options == ["layer", "class", "density ratio"]
     assert "Nothing selected" in words(test)
-    test.multiselect(key=f"gate_class_{engine.of_run[run]}").select("1").run()
+    test.multiselect(key=state.GATE_KINDS).select("1").run()
     sound(test)
     assert "Selection against the rest: n/N" in words(test)
     assert f"carry the {word}" in words(test)
-    assert "<b>Decoded noise</b>" in markup(test)
-
-
-def test_the_map_of_showers_keeps_its_colours_and_gates(engine: KindsEngine):
-    test = opened("latent", BUNDLED)
-    assert test.segmented_control(key=state.MAP_COLOUR).options == ["layer", "species", "energy", "photon sum"]
-    assert test.slider(key="gate_energy")
+    assert "<b>Generated</b>" in markup(test)
 
 
 # --------------------------------------------------------------------------------------------------------------- train

@@ -42,13 +42,12 @@ def test_page_runs(fake: FakeEngine, name: str):
     assert test.selectbox(key=state.RUN).value == BUNDLED
 
 
-@pytest.mark.parametrize("name", ["latent", "train"])
-def test_a_model_without_encoder_has_no_map_and_says_why(fake: FakeEngine, name: str, monkeypatch):
+def test_a_model_without_encoder_has_no_live_map_and_says_why(fake: FakeEngine, monkeypatch):
     book = fake.catalogue()
     model = book.models[0].model_copy(update={"has_latent": False})
     monkeypatch.setattr(fake, "catalogue", lambda: book.model_copy(update={"models": [model]}))
     fake.submit(TrainSpec(name="a run without encoder"))
-    test = page(name).run()
+    test = page("train").run()
     assert not test.exception
     assert not test.error
     assert "has no encoder" in words(test)
@@ -179,16 +178,6 @@ def test_failed_run_shows_its_error_and_its_last_checkpoint(fake: FakeEngine):
     assert "nan in phase joint at step 650" in said
     assert "checkpoint at step 600" in said
     assert not test.button(key="button_Resume").disabled
-
-
-def test_gates_open_a_gallery_and_histograms(fake: FakeEngine):
-    test = page("latent").run()
-    assert "Nothing selected" in words(test)
-    high = test.slider(key="gate_energy").max
-    test.slider(key="gate_energy").set_range(500.0, high).run()
-    assert not test.exception
-    assert "Selection against the rest: n/N" in words(test)
-    assert "never on the map" in words(test)
 
 
 def test_filters_narrow_the_table(fake: FakeEngine):

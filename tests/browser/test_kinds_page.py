@@ -73,14 +73,14 @@ def test_a_model_of_points_is_trained_watched_drawn_from_and_looked_into(
     no_traceback(page)
     link = page.url
     open_page(page, "Latent space")
-    chart = page.locator("[class*=st-key-latent_map_layer] canvas").first
+    chart = page.locator(".st-key-latent_map canvas").first
     expect(chart).to_be_visible(timeout=240_000)
     expect(page.get_by_text("Computing the map")).to_have_count(0, timeout=240_000)
     page.wait_for_timeout(1500)
     assert coloured(chart, BLUE) > 200
     box = chart.bounding_box()
     assert box
-    page.mouse.click(box["x"] + box["width"] - 128, box["y"] + 25)  # the polygon of the toolbox
+    page.mouse.click(box["x"] + box["width"] - 86, box["y"] + 22)  # the polygon of the toolbox
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(middle[0] - 200, middle[1] - 180)
     page.mouse.down()

@@ -284,7 +284,7 @@ def test_latent_page_draws_two_layers_and_a_lasso_opens_a_gallery(address: str, 
     page.goto(f"{address}/?points=300")
     panel(page)
     open_page(page, "Latent space")
-    chart = page.locator(".st-key-latent_map_layer canvas").first
+    chart = page.locator(".st-key-latent_map canvas").first
     expect(chart).to_be_visible(timeout=240_000)
     expect(page.get_by_text("Computing the map")).to_have_count(0, timeout=240_000)
     page.wait_for_timeout(1500)
@@ -304,7 +304,7 @@ def test_latent_page_draws_two_layers_and_a_lasso_opens_a_gallery(address: str, 
     assert orange > 300
     box = chart.bounding_box()
     assert box
-    page.mouse.click(box["x"] + box["width"] - 128, box["y"] + 25)
+    page.mouse.click(box["x"] + box["width"] - 86, box["y"] + 22)  # the polygon of the toolbox
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     corners = [(-150, -150), (150, -150), (150, 150), (-150, 150), (-150, -140)]
     page.mouse.move(middle[0] + corners[0][0], middle[1] + corners[0][1])
