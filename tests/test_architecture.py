@@ -20,6 +20,7 @@ ENGINE_LAYERS = [
         "host",
         "runs",
         "latent",
+        "points",
         "conditions",
         "export",
         "tasks",

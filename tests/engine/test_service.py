@@ -18,6 +18,7 @@ from engine.schema import (
     EvaluateRequest,
     GenerateRequest,
     ImportTask,
+    MapRequest,
     NotFound,
     Overrides,
     Particle,
@@ -203,6 +204,28 @@ def test_codes_decode_to_showers(engine, run):
     for bad in ([], [[1.0]], [[0.0] * 20, [0.0]]):
         with pytest.raises(WrongInput):
             engine.decode(run, bad)
+
+
+def test_behind_the_points_of_a_map_stand_showers(engine, run):
+    request = MapRequest(run=run, n=60, perplexity=10)
+    wait_for(lambda: engine.map(request).meta["state"] == "done")
+    made = engine.map(request)
+    assert {name: len(made[name]) for name in made.arrays} == dict.fromkeys(
+        ("xy", "layer", "row", "conditions", "density", "pdg", "energy", "photon_sum", "impact_mm", "latent"), 120
+    )
+    assert (made.meta["space"], made.meta["neighbours"]) == ("latent", 15)
+    shown = engine.map_showers(request, [5, 65, 64])
+    assert shown["showers"].shape == (3, 44, 44)
+    assert shown["layer"].tolist() == [0, 1, 1]
+    assert shown["row"].tolist() == made["row"][[5, 65, 64]].tolist()
+    np.testing.assert_allclose(shown["showers"].sum(axis=(1, 2)), made["photon_sum"][[5, 65, 64]], rtol=1e-4)
+    expected = engine.decode(run, made["latent"][[65]].tolist(), conditions=made["conditions"][[65]].tolist())
+    np.testing.assert_allclose(shown["showers"][1], expected["showers"][0], rtol=1e-4, atol=1e-5)
+    for points in ([], [120], [-1]):
+        with pytest.raises(WrongInput, match="points"):
+            engine.map_showers(request, points)
+    with pytest.raises(WrongInput, match="LeNet"):
+        engine.map(request.model_copy(update={"space": "features"}))
 
 
 def test_metrics_come_with_error_floor_and_unit(engine, run):
