@@ -30,6 +30,7 @@ from engine.schema import (
     BrokenGenerator,
     Catalogue,
     Checkpoint,
+    CoverageTask,
     DataKind,
     DatasetInfo,
     EvaluateRequest,
@@ -210,6 +211,9 @@ class Service:
         if isinstance(task, EvaluateTask):
             request, made = self._settled(task.request)
             task = EvaluateTask(request=request)
+        elif isinstance(task, CoverageTask):
+            request, made = self._settled_map(task.request)
+            task = CoverageTask(request=request)
         stamp, again = demands(task, self.home)
         return self.tasks.start(task, f"{made}{stamp}", again)
 
@@ -431,6 +435,20 @@ class Service:
         stamp = path, path.stat().st_mtime_ns, data.name, sets.stamp(data.name, self.home)
         return Asked(self.host, self.host.load(path).model, data, request, self.recent, stamp), info, checkpoint
 
+    def _settled_map(self, request: MapRequest) -> tuple[MapRequest, str]:
+        """What coverage depends on of a request: checkpoint and space named, and what tells its weights and data from
+        others of these names. The perplexity is the map's alone."""
+        from engine.models import base as models
+        from engine.points import map_rows, settled
+
+        info, checkpoint = self.rack.checkpoint(request.run, request.step)
+        data = self.shelf.data(info.data)
+        map_rows(data, request.n, request.seed)
+        named = {"step": checkpoint.step, "space": settled(request.space, models.get(info.model), data)}
+        perplexity = MapRequest.model_fields["perplexity"].default
+        stamp = f"{_weights_of(info)}{data.name} {sets.stamp(data.name, self.home)} "
+        return request.model_copy(update={**named, "perplexity": perplexity}), stamp
+
     def _keep_map(self, run: str, path: Path) -> None:
         """Give a finished map of a run of ours to the run store as well."""
         if not run.startswith(BUNDLED):
@@ -455,8 +473,7 @@ class Service:
         data = self.shelf.data(request.data or info.data)
         if data.kind == "showers":
             zdc.channel_index(data.detector, request.convention)
-        made = f"{info.created} {info.provenance.get('commit', '')} " if info.bundled else ""
-        return request.model_copy(update={"step": checkpoint.step, "data": data.name}), made
+        return request.model_copy(update={"step": checkpoint.step, "data": data.name}), _weights_of(info)
 
     def report(self, task_ids: list[str]) -> bytes:
         from engine.export import report
@@ -483,6 +500,11 @@ class Service:
 
 
 # ----------------------------------------------------------------------------------------------------- small pieces
+
+
+def _weights_of(info: RunInfo) -> str:
+    """What tells a bundled model's weights from others of its name; a run's are never replaced."""
+    return f"{info.created} {info.provenance.get('commit', '')} " if info.bundled else ""
 
 
 def strip(data: Dataset) -> NDArray[np.int64]:

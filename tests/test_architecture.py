@@ -21,6 +21,8 @@ ENGINE_LAYERS = [
         "runs",
         "latent",
         "points",
+        "regions",
+        "coverage",
         "conditions",
         "export",
         "tasks",

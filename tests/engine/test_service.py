@@ -13,6 +13,7 @@ from engine import benchmarks, zdc
 from engine.imports.base import read
 from engine.schema import (
     CONDITIONS,
+    CoverageTask,
     Engine,
     EngineError,
     EvaluateRequest,
@@ -226,6 +227,38 @@ def test_behind_the_points_of_a_map_stand_showers(engine, run):
             engine.map_showers(request, points)
     with pytest.raises(WrongInput, match="LeNet"):
         engine.map(request.model_copy(update={"space": "features"}))
+
+
+def test_what_noise_covers_of_the_data_is_a_task_kept_with_its_run(engine, run, trained):
+    request = MapRequest(run=run, n=200)
+    started = engine.start_task(CoverageTask(request=request))
+    # checkpoint and space are named before it starts, and the perplexity is the map's alone
+    step = engine.status(run).checkpoints[-1].step
+    named = request.model_copy(update={"step": step, "space": "latent", "perplexity": 50.0})
+    assert engine.start_task(CoverageTask(request=named)).task_id == started.task_id
+    other = engine.start_task(CoverageTask(request=request.model_copy(update={"space": "observables"})))
+    assert other.task_id != started.task_id
+    for task in (started, other):
+        wait_for(lambda task=task: engine.task(task.task_id).ended)
+        done = engine.task(task.task_id)
+        assert (done.kind, done.state) == ("coverage", "finished"), done.error
+        assert (done.done, done.total) == (1, 1)
+        found = done.coverage
+        assert (found.run_id, found.step, found.n, found.k) == (run, step, 200, 5)
+        assert set(found.metrics) == {"density", "coverage", "precision", "recall", "sinkhorn"}
+        assert all(metric.floor is not None for metric in found.metrics.values())
+        assert sum(part.n for part in found.parts if part.by == "species") == 200
+        assert found.separates == "species"
+        assert all(0 <= point < 400 for region in found.regions for point in region.points)
+    assert engine.task(other.task_id).coverage.space == "observables"
+    kept = trained[0].store._artifacts(run).list_artifacts("coverage")
+    assert f"coverage/{started.task_id}.json" in [file.path for file in kept]
+    with pytest.raises(WrongInput, match="ask for fewer"):
+        engine.start_task(CoverageTask(request=request.model_copy(update={"n": 20_000})))
+    with pytest.raises(WrongInput, match="LeNet"):
+        engine.start_task(CoverageTask(request=request.model_copy(update={"space": "features"})))
+    with pytest.raises(NotFound, match="no run"):
+        engine.start_task(CoverageTask(request=request.model_copy(update={"run": "nope"})))
 
 
 def test_metrics_come_with_error_floor_and_unit(engine, run):
