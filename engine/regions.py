@@ -32,14 +32,15 @@ FALSE = 0.01
 """Expected share of points that are taken for those of a hole, or of an island, by chance."""
 LEAST = 10
 """Points of a region."""
-MOST = 20
+MOST = 10
 """Regions of either kind."""
 LINKED = 10
 """Neighbours among the points of holes, or of islands, by which they make regions."""
 ROUNDS = 5
 """In which outer points may join a region."""
-DRAWS = 200
-"""Regions of as many points drawn at random: a difference must be larger than in all but one in a hundred of them."""
+CHANCE, DRAWS = 1.63, 200
+"""A difference is told that chance makes once in a hundred times: by Kolmogorov's distribution, or among regions of as
+many points drawn at random."""
 STRONG, SPOKEN = 0.3, 3
 """Distance from which a difference is worth a word, and how many words there are."""
 
@@ -50,18 +51,17 @@ def find(points: Points, data: Dataset, rng: np.random.Generator) -> list[Region
     k = manifold.about(n)
     scales = [min(k * times, n) for times in SCALES]
     near = manifold.nearest(points.features, max(scales))[0]
-    found = []
+    found: list[Region] = []
     for layer, kind in enumerate(("hole", "island")):
         own = np.arange(n) + layer * n
         others = [((near[own, :scale] < n) == (layer == 1)).sum(axis=1) for scale in scales]
         expected = k * n / (2 * n - 1)
         lonely = own[lonely_points(others, scales, n) & (others[0] <= MISSING * expected)]
-        regions = []
-        for members in clusters(lonely, points.features):
+        groups = sorted(clusters(lonely, points.features), key=lambda members: -len(members))[:MOST]
+        for members in groups:
             here = np.isin(own, members)
-            distinctions = list(differences(points, data, layer, here, rng))
-            distinctions.sort(key=lambda one: -one.statistic)
-            regions.append(
+            distinctions = sorted(differences(points, data, layer, here, rng), key=lambda one: -one.statistic)
+            found.append(
                 Region(
                     kind=kind,
                     share=len(members) / n,
@@ -72,7 +72,6 @@ def find(points: Points, data: Dataset, rng: np.random.Generator) -> list[Region
                     distinctions=distinctions,
                 )
             )
-        found += sorted(regions, key=lambda region: -region.share)[:MOST]
     return sorted(found, key=lambda region: -region.share)
 
 
@@ -132,25 +131,22 @@ def differences(
     """In what the points `here` (n,) of a layer differ from its others, more than by chance."""
     if here.all():
         return
+    inside, outside = int(here.sum()), int((~here).sum())
     for name, unit, values in columns(points, data, layer):
-        distance = kolmogorov if values.dtype.kind == "f" else variation
-        statistic = distance(values[here], values[~here])
-        drawn = []
-        for _ in range(DRAWS):
-            chosen = np.zeros(len(here), bool)
-            chosen[rng.choice(len(here), int(here.sum()), replace=False)] = True
-            drawn.append(distance(values[chosen], values[~chosen]))
-        if statistic <= np.quantile(drawn, 0.99):
-            continue
-        found = Distinction(name=name, unit=unit, statistic=statistic)
         if values.dtype.kind == "f":
-            low, high = np.quantile(values[here], (0.05, 0.95))
-            yield found.model_copy(update={"low": float(low), "high": float(high)})
-        else:
-            kinds, count = np.unique(values[here], return_counts=True)
-            share = count.max() / count.sum()
+            statistic = kolmogorov(values[here], values[~here])
+            if statistic > CHANCE * np.sqrt(1 / inside + 1 / outside):
+                low, high = np.quantile(values[here], (0.05, 0.95))
+                yield Distinction(name=name, unit=unit, statistic=statistic, low=float(low), high=float(high))
+            continue
+        kinds, place = np.unique(values, return_inverse=True)
+        whole, count = (np.bincount(some, minlength=len(kinds)) for some in (place, place[here]))
+        statistic = variation(count, whole - count)
+        drawn = rng.multivariate_hypergeometric(whole, inside, DRAWS, method="marginals")
+        if statistic > np.quantile([variation(one, whole - one) for one in drawn], 0.99):
             title = title_of(name, int(kinds[count.argmax()]), data)
-            yield found.model_copy(update={"value": f"{title} ({100 * share:.0f} %)"})
+            share = 100 * count.max() / inside
+            yield Distinction(name=name, unit=unit, statistic=statistic, value=f"{title} ({share:.0f} %)")
 
 
 def columns(points: Points, data: Dataset, layer: int) -> Iterator[tuple[str, str, NDArray]]:
@@ -179,10 +175,8 @@ def kolmogorov(first: Floats, second: Floats) -> float:
 
 
 def variation(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
-    """Total variation distance between two lists of kinds, 0–1."""
-    kinds = np.unique(np.concatenate([first, second]))
-    shares = [np.bincount(np.searchsorted(kinds, one), minlength=len(kinds)) / len(one) for one in (first, second)]
-    return float(0.5 * np.abs(shares[0] - shares[1]).sum())
+    """Total variation distance between two tables of how often each kind is there, 0–1."""
+    return float(0.5 * np.abs(first / first.sum() - second / second.sum()).sum())
 
 
 def title_of(name: str, kind: int, data: Dataset) -> str:
@@ -218,6 +212,6 @@ def _say(one: Distinction) -> str:
 
 
 def _number(value: float) -> str:
-    """Two digits, or as many as it has before the point."""
-    plain = f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
-    return {"-0": "0"}.get(plain, plain).replace("-", "−")
+    """Two digits, or as many as it has before the point; hundredths are nothing."""
+    plain = f"{value:.0f}" if abs(value) >= 10 else f"{0.0 if abs(value) < 0.05 else value:.2g}"
+    return plain.replace("-", "−")
