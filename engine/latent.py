@@ -1,4 +1,4 @@
-"""Maps of the latent space: a joint t-SNE of encoded showers and generated noise (SPEC §7).
+"""Maps of a feature space: a joint t-SNE of data and generated examples, of codes and noise first of all (SPEC §7).
 
 The optimisation holds Python's lock for tenths of a second at a time, so it runs in a process of its own, which takes
 one map after the other:
@@ -23,7 +23,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.datasets.base import Dataset
+from engine import manifold
 from engine.schema import Arrays, EngineError, WrongInput
 
 EARLY, LATE = 250, 500
@@ -33,8 +33,14 @@ MOVED = 250
 FRAME_EVERY = 25
 RETRY_S = 30.0
 """A failed map is not tried again at once: pages ask every second."""
+FEW = 4000
+"""Points up to which a tree is quicker than interpolation."""
 KEPT = 64
 """Finished maps held in memory."""
+
+
+Prepare = Callable[[], tuple[dict[str, NDArray], NDArray]]
+"""Gives what the answer holds beside the places, one entry a point, and the features (2n, d), those of data first."""
 
 
 # ----------------------------------------------------------------------------------------------------- mathematics
@@ -49,18 +55,30 @@ def principal(latent: NDArray) -> NDArray[np.float64]:
 
 
 def tsne(
-    latent: NDArray, start: NDArray | None, perplexity: float, seed: int, show: Callable[[float, NDArray], None]
+    latent: NDArray,
+    start: NDArray | None,
+    perplexity: float,
+    seed: int,
+    show: Callable[[float, NDArray], None],
+    near: tuple[NDArray, NDArray] | None = None,
+    threads: int = 1,
 ) -> NDArray[np.float32]:
-    """t-SNE (N, 2) of latent codes (N, d) with exact neighbours, from `start` or the principal components; `show`
-    sees share done and points on the way. Raises `WrongInput` for codes that are not finite."""
+    """t-SNE (N, 2) of latent codes or other features (N, d) with exact neighbours, from `start` or the principal
+    components; `show` sees share done and points on the way. near: what `manifold.nearest` found, where it was asked;
+    it must be three times the perplexity at least. threads: change nothing but the time. Raises `WrongInput` for codes
+    that are not finite."""
     import openTSNE
     from openTSNE.affinity import PerplexityBasedNN
+    from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
     if not np.isfinite(latent).all():
         raise WrongInput("latent codes are not finite: choose another checkpoint")
     latent = np.ascontiguousarray(latent, np.float64)
     perplexity = min(perplexity, (len(latent) - 2) / 3)
-    affinities = PerplexityBasedNN(latent, perplexity=perplexity, method="exact", n_jobs=1, random_state=seed)  # pyright: ignore[reportArgumentType]
+    reach = int(3 * perplexity)
+    index, apart = near if near is not None else manifold.nearest(latent, reach)
+    known = PrecomputedNeighbors(np.ascontiguousarray(index[:, :reach]), np.ascontiguousarray(apart[:, :reach]))
+    affinities = PerplexityBasedNN(perplexity=perplexity, knn_index=known, n_jobs=threads)  # pyright: ignore[reportArgumentType]
     first = principal(latent) if start is None else np.asarray(start, np.float64)
     if start is None:
         first = first / max(first[:, 0].std(), 1e-12) * 1e-4  # early exaggeration needs a small beginning
@@ -71,22 +89,14 @@ def tsne(
         show(min(1.0, (done + iteration) / total), np.asarray(embedding, np.float32))
 
     embedding = openTSNE.TSNEEmbedding(
-        first, affinities, n_jobs=1, random_state=seed, callbacks=report, callbacks_every_iters=FRAME_EVERY
-    )
+        first, affinities, negative_gradient_method="fft" if len(first) > FEW else "bh", n_jobs=threads,
+        random_state=seed, callbacks=report, callbacks_every_iters=FRAME_EVERY,
+    )  # fmt: skip
     if start is None:
         embedding.optimize(EARLY, exaggeration=12, momentum=0.5, inplace=True)
         done = EARLY
     embedding.optimize(total - done, momentum=0.8, inplace=True)
     return np.asarray(embedding, np.float32)
-
-
-def map_rows(data: Dataset, n: int, seed: int) -> NDArray[np.int64]:
-    """n rows for a map: validation showers, and training ones where these are not enough."""
-    rng = np.random.default_rng(seed)
-    rows = np.concatenate([rng.permutation(data.rows(name)) for name in ("validation", "train")])
-    if n > len(rows):
-        raise WrongInput(f"a map of {n} showers: {data.name} has {len(rows)} for it, ask for fewer")
-    return rows[:n]
 
 
 # ------------------------------------------------------------------------------------------------------- processes
@@ -116,10 +126,17 @@ def work(requests: IO[bytes], frames: IO[bytes]) -> None:
             send(frames, Arrays({"xy": xy}, {"progress": share}))
 
         try:
-            xy = tsne(request["latent"], start, meta["perplexity"], meta["seed"], show)
+            features = request["features"]
+            n = len(features) // 2
+            k, reach = manifold.about(n), int(3 * min(meta["perplexity"], (len(features) - 2) / 3))
+            near = manifold.nearest(features, max(k, reach))
+            ratio = manifold.log_ratio(near[0][:, :k], n)
+            send(frames, Arrays({"density": ratio}, {"progress": 0.0}))
+            xy = tsne(features, start, meta["perplexity"], meta["seed"], show, near, meta["threads"])
             send(frames, Arrays({"xy": xy}, {"progress": 1.0, "done": True}))
         except Exception as error:  # the boundary of the process: the map fails, the next one gets its chance
-            send(frames, Arrays({"xy": np.zeros((0, 2))}, {"error": f"{type(error).__name__}: {error}"}))
+            said = str(error) if isinstance(error, WrongInput) else f"{type(error).__name__}: {error}"
+            send(frames, Arrays({"xy": np.zeros((0, 2))}, {"error": said}))
 
 
 @dataclass
@@ -151,27 +168,26 @@ class Maps:
         """`keep(run, path)` is told of each finished map's file."""
         self.folder, self.keep = folder, keep
         self._maps: dict[Path, Map] = {}
-        self._queue: queue.Queue[tuple[Map, str, Callable[[], dict[str, NDArray]], dict[str, Any]]] = queue.Queue()
+        self._queue: queue.Queue[tuple[Map, str, Prepare, dict[str, Any]]] = queue.Queue()
         self._lock = threading.Lock()
         self._worker: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
 
     def ask(
-        self, run: str, step: int, epoch: int, settings: dict[str, Any], prepare: Callable[[], dict[str, NDArray]]
+        self, run: str, step: int, epoch: int, settings: dict[str, Any], prepare: Prepare, threads: int = 1
     ) -> Arrays:
-        """The map of a checkpoint as far as it is; begins it where there is none. `prepare` gives layer, row, latent
-        and what else the answer holds, one entry a point."""
+        """The map of a checkpoint as far as it is; begins it where there is none. What the map depends on beside the
+        checkpoint stands in `settings`, which name its file; threads only make it quicker."""
         tail = "-".join(f"{name}{value}" for name, value in settings.items())
         wanted = Map(f"step-{step:08d}-{tail}", self.folder / run.replace(":", "_"))
         with self._lock:
             known = self._maps.get(wanted.path)
             if known is None or (known.meta["state"] == "failed" and time.monotonic() - known.begin > RETRY_S):
-                known = self._begin(wanted, run, step, epoch, tail, settings, prepare)
+                asked = {**settings, "tail": tail, "threads": threads}
+                known = self._begin(wanted, run, step, epoch, asked, prepare)
             return known.answer()
 
-    def _begin(
-        self, made: Map, run: str, step: int, epoch: int, tail: str, settings: dict[str, Any], prepare: Any
-    ) -> Map:
+    def _begin(self, made: Map, run: str, step: int, epoch: int, settings: dict[str, Any], prepare: Prepare) -> Map:
         stored = _read(made.path)
         if stored:
             made.arrays, made.meta = stored.arrays, stored.meta
@@ -179,7 +195,8 @@ class Maps:
             empty = {"xy": np.zeros((0, 2), np.float32)}
             made.arrays = empty
             made.meta = {"state": "queued", "progress": 0.0, "step": step, "epoch": epoch, "eta_s": None, "error": ""}
-            self._queue.put((made, run, prepare, {**settings, "tail": tail}))
+            made.meta["space"] = settings.get("space", "latent")
+            self._queue.put((made, run, prepare, settings))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="maps", daemon=True)
                 self._thread.start()
@@ -200,24 +217,23 @@ class Maps:
                 continue
             self.keep(run, made.path)
 
-    def _compute(self, made: Map, prepare: Callable[[], dict[str, NDArray]], settings: dict[str, Any]) -> None:
-        arrays = prepare()
-        before = self._before(made, settings["tail"], len(arrays["latent"]))
-        first = principal(arrays["latent"]) if before is None else before
+    def _compute(self, made: Map, prepare: Prepare, settings: dict[str, Any]) -> None:
+        arrays, features = prepare()
+        before = self._before(made, settings["tail"], len(features))
+        first = principal(features) if before is None else before
         made.begin = time.monotonic()
         made.arrays = {**arrays, "xy": np.asarray(first, np.float32)}
-        made.meta = made.meta | {"state": "running"}
+        made.meta = made.meta | {"state": "running", "neighbours": manifold.about(len(features) // 2)}
         worker = self.warm()
         assert worker.stdin is not None
         assert worker.stdout is not None
-        request = {"latent": arrays["latent"], **({} if before is None else {"start": before})}
-        meta = {"perplexity": settings["perplexity"], "seed": settings["seed"]}
-        send(worker.stdin, Arrays(request, meta))
+        request = {"features": features, **({} if before is None else {"start": before})}
+        send(worker.stdin, Arrays(request, {name: settings[name] for name in ("perplexity", "seed", "threads")}))
         while True:
             frame = receive(worker.stdout)
             if frame is None or "error" in frame.meta:
                 raise EngineError("the map's process ended" if frame is None else frame.meta["error"])
-            made.arrays = {**arrays, "xy": frame["xy"]}
+            made.arrays = {**made.arrays, **frame.arrays}
             made.meta = made.meta | {"progress": frame.meta["progress"]}
             if frame.meta.get("done"):
                 break

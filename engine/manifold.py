@@ -16,6 +16,8 @@ ROWS = 1000
 """Points whose distances are held at once."""
 JITTER = 1e-4
 """Of features in standard deviations: moves apart points that coincide, as all empty showers do."""
+NEIGHBOURS, FEWEST = 50, 15
+"""Among how many a point's generated neighbours are counted: a tenth of a layer, within these."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,27 @@ def radii(points: Floats, k: int) -> Floats:
         block[own, start + own] = -1  # itself comes first, whatever rounding says
         found[start : start + ROWS] = np.partition(block, k, axis=1)[:, k]
     return found
+
+
+def nearest(points: Floats, k: int) -> tuple[NDArray[np.int64], Floats]:
+    """Numbers and distances, both (N, k), of each point's k nearest others, the nearest first; exact."""
+    from sklearn.neighbors import NearestNeighbors  # a second to import
+
+    search = NearestNeighbors(n_neighbors=k, algorithm="brute", n_jobs=1)
+    apart, near = search.fit(np.ascontiguousarray(points, np.float64)).kneighbors()
+    return near.astype(np.int64), apart
+
+
+def about(n: int) -> int:
+    """Among how many of its neighbours a point's generated ones are counted, of n real and n generated."""
+    return min(NEIGHBOURS, max(FEWEST, n // 10), 2 * n - 1)
+
+
+def log_ratio(near: NDArray[np.int64], n: int) -> NDArray[np.float32]:
+    """Logarithm (2n,) of generated over real points among each one's neighbours `near` (2n, K), where the first n are
+    real; half a point is added to either, so that it is never infinite."""
+    made = (near >= n).sum(axis=1)
+    return np.log((made + 0.5) / (near.shape[1] - made + 0.5)).astype(np.float32)
 
 
 def compare(real: Floats, made: Floats, k: int, reach: tuple[Floats, Floats] | None = None) -> Verdict:

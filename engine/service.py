@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 import threading
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import benchmarks, zdc
+from engine import benchmarks, sets, zdc
 from engine.conditions import requested
 from engine.datasets.base import Dataset
 from engine.job import ACTIVE
@@ -29,6 +30,7 @@ from engine.schema import (
     BrokenGenerator,
     Catalogue,
     Checkpoint,
+    CoverageTask,
     DataKind,
     DatasetInfo,
     EvaluateRequest,
@@ -57,6 +59,7 @@ from engine.work import demands, geant4
 if TYPE_CHECKING:  # torch takes seconds to import: what needs it imports it at first use
     from engine.host import Held, Host
     from engine.latent import Maps
+    from engine.points import Asked, Recent
 
 PARTICLES = (2112, 22, -2112, 130, 2212, 3122)
 MOST_SHOWERS = 1_000_000
@@ -120,6 +123,12 @@ class Service:
         from engine.latent import Maps
 
         return Maps(self.home / "maps", self._keep_map)
+
+    @cached_property
+    def recent(self) -> Recent:
+        from engine.points import Recent
+
+        return Recent()
 
     @cached_property
     def tasks(self) -> Tasks:
@@ -202,6 +211,9 @@ class Service:
         if isinstance(task, EvaluateTask):
             request, made = self._settled(task.request)
             task = EvaluateTask(request=request)
+        elif isinstance(task, CoverageTask):
+            request, made = self._settled_map(task.request)
+            task = CoverageTask(request=request)
         stamp, again = demands(task, self.home)
         return self.tasks.start(task, f"{made}{stamp}", again)
 
@@ -402,34 +414,40 @@ class Service:
         return Arrays({"showers": showers}, {"step": checkpoint.step})
 
     def map(self, request: MapRequest) -> Arrays:
-        held, info, checkpoint = self._model(request.run, request.step)
-        data = self.shelf.data(info.data)
-
-        from engine.latent import map_rows
-
-        rows = map_rows(data, request.n, request.seed)
-
-        def prepare() -> dict[str, NDArray]:
-            conditions = data.conditions[rows]
-            codes = self.host.encode(held.model, data.showers[rows], conditions)
-            noise = self.host.prior(held.model, conditions, request.seed)
-            both = np.concatenate([rows, rows])
-            arrays = {
-                "layer": np.repeat(np.arange(2, dtype=np.int8), len(rows)),
-                "row": both,
-                "latent": np.concatenate([codes, noise]),
-                "conditions": data.conditions[both].astype(np.float32),
-            }
-            if data.kind == "showers":
-                arrays["pdg"] = data.pdg[both]
-                arrays["energy"] = data.conditions[both, zdc.ENERGY].astype(np.float32)
-                arrays["photon_sum"] = data.photon_sum[both]
-            return arrays
-
-        settings = {"n": request.n, "perplexity": request.perplexity, "seed": request.seed}
+        asked, info, checkpoint = self._asked(request)
+        settings = {name: getattr(asked.request, name) for name in ("n", "perplexity", "seed", "space")}
         # a bundled model may be replaced by another of its name
-        stamp = f"{request.run}-{held.meta.get('commit', '')}" if info.bundled else request.run
-        return self.maps.ask(stamp, checkpoint.step, checkpoint.epoch, settings, prepare)
+        stamp = f"{request.run}-{info.provenance.get('commit', '')}" if info.bundled else request.run
+        busy = any(one.state in ACTIVE for one in self.jobs.infos())
+        threads = 1 if busy else min(2, len(os.sched_getaffinity(0)))
+        return self.maps.ask(stamp, checkpoint.step, checkpoint.epoch, settings, asked.prepare, threads)
+
+    def map_showers(self, request: MapRequest, points: list[int]) -> Arrays:
+        asked, _, checkpoint = self._asked(request)
+        made = asked.examples(points)
+        return Arrays(made.arrays, made.meta | {"step": checkpoint.step})
+
+    def _asked(self, request: MapRequest) -> tuple[Asked, RunInfo, Checkpoint]:
+        from engine.points import Asked
+
+        path, info, checkpoint = self.rack.weights(request.run, request.step)
+        data = self.shelf.data(info.data)
+        stamp = path, path.stat().st_mtime_ns, data.name, sets.stamp(data.name, self.home)
+        return Asked(self.host, self.host.load(path).model, data, request, self.recent, stamp), info, checkpoint
+
+    def _settled_map(self, request: MapRequest) -> tuple[MapRequest, str]:
+        """What coverage depends on of a request: checkpoint and space named, and what tells its weights and data from
+        others of these names. The perplexity is the map's alone."""
+        from engine.models import base as models
+        from engine.points import map_rows, settled
+
+        info, checkpoint = self.rack.checkpoint(request.run, request.step)
+        data = self.shelf.data(info.data)
+        map_rows(data, request.n, request.seed)
+        named = {"step": checkpoint.step, "space": settled(request.space, models.get(info.model), data)}
+        perplexity = MapRequest.model_fields["perplexity"].default
+        stamp = f"{_weights_of(info)}{data.name} {sets.stamp(data.name, self.home)} "
+        return request.model_copy(update={**named, "perplexity": perplexity}), stamp
 
     def _keep_map(self, run: str, path: Path) -> None:
         """Give a finished map of a run of ours to the run store as well."""
@@ -455,8 +473,7 @@ class Service:
         data = self.shelf.data(request.data or info.data)
         if data.kind == "showers":
             zdc.channel_index(data.detector, request.convention)
-        made = f"{info.created} {info.provenance.get('commit', '')} " if info.bundled else ""
-        return request.model_copy(update={"step": checkpoint.step, "data": data.name}), made
+        return request.model_copy(update={"step": checkpoint.step, "data": data.name}), _weights_of(info)
 
     def report(self, task_ids: list[str]) -> bytes:
         from engine.export import report
@@ -483,6 +500,11 @@ class Service:
 
 
 # ----------------------------------------------------------------------------------------------------- small pieces
+
+
+def _weights_of(info: RunInfo) -> str:
+    """What tells a bundled model's weights from others of its name; a run's are never replaced."""
+    return f"{info.created} {info.provenance.get('commit', '')} " if info.bundled else ""
 
 
 def strip(data: Dataset) -> NDArray[np.int64]:

@@ -46,8 +46,24 @@ class _Divergence(torch.autograd.Function):
 def solve(x: Tensor, y: Tensor, descent: list[float]) -> tuple[Tensor, Tensor, Tensor]:
     """S_ε after the iterations of `descent`, and its gradients (N, d) with respect to x and y."""
     n = len(x)
+    potential, shares, end = _iterate(x, y, descent)
+    forth, back, own_x, own_y = potential.mean(1).unbind()
+    # where the plans of each point lead to, on average
+    toward = torch.bmm(shares, end)
+    return forth - own_x + back - own_y, (toward[2] - toward[0]) / n, (toward[3] - toward[1]) / n
+
+
+def by_point(x: Tensor, y: Tensor, descent: list[float]) -> tuple[Tensor, Tensor]:
+    """What each point (N,) of x and of y adds to S_ε, which is the sum of the two means: the debiased potentials."""
+    forth, back, own_x, own_y = _iterate(x, y, descent)[0].unbind()
+    return forth - own_x, back - own_y
+
+
+def _iterate(x: Tensor, y: Tensor, descent: list[float]) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the problems x to y, y to x, x to x, y to y: potentials (4, N), plans (4, N, N) whose rows add up to 1, and
+    the clouds (4, N, d) that they lead to."""
+    n = len(x)
     clouds = torch.stack([x, y])
-    # the problems: x to y, y to x, x to x, y to y
     start, end = clouds[[0, 1, 0, 1]], clouds[[1, 0, 0, 1]]
     half = 0.5 * clouds.square().sum(2)
     cost = torch.baddbmm(half[[0, 1, 0, 1]][:, :, None] + half[[1, 0, 0, 1]][:, None, :], start, end.mT, alpha=-1)
@@ -68,7 +84,4 @@ def solve(x: Tensor, y: Tensor, descent: list[float]) -> tuple[Tensor, Tensor, T
     for blur in descent:
         potential = 0.5 * (potential + softmin(blur**2, potential[swap])[0])
     potential, total = softmin(descent[-1] ** 2, potential[swap])
-    forth, back, own_x, own_y = potential.mean(1).unbind()
-    # where the plans of each point lead to, on average
-    toward = torch.bmm(shares.div_(total), end)
-    return forth - own_x + back - own_y, (toward[2] - toward[0]) / n, (toward[3] - toward[1]) / n
+    return potential, shares.div_(total), end

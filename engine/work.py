@@ -14,20 +14,26 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine import sets
 from engine.job import write_bytes, write_text
-from engine.runs import home
+from engine.runs import BUNDLED, home
 from engine.schema import (
     Arrays,
     CheckTask,
+    Coverage,
+    CoverageTask,
     EngineError,
+    EvaluateRequest,
     EvaluateTask,
     Geant4Info,
     ImportTask,
+    MapRequest,
     NotFound,
     PrepareTask,
+    Report,
+    RunInfo,
     SimulateTask,
     Task,
     TaskInfo,
@@ -35,9 +41,16 @@ from engine.schema import (
 )
 from engine.tasks import read_request, uploaded, write_status
 
+if TYPE_CHECKING:  # torch takes seconds to import, and most tasks need none of it
+    from engine.host import Host
+    from engine.models.base import Model
+    from engine.runs import Store
+
 logger = logging.getLogger("showerscope.work")
 
 STATUS_EVERY_S = 0.2
+GATHERED = 0.2
+"""How much of a look at coverage is done when its points are there."""
 
 Progress = Callable[[float, float], None]
 
@@ -73,6 +86,8 @@ def demands(task: Task, home: Path) -> tuple[str, bool]:
             for name in task.request.metrics or []:
                 metrics.get(name)
             return f"{sets.stamp(task.request.data or '', home)} {version('showerscope')}", False
+        case CoverageTask():
+            return version("showerscope"), False
         case CheckTask():
             from engine.datasets import zdc_fast
 
@@ -197,31 +212,55 @@ def check(task: CheckTask, folder: Path, tell: Progress) -> dict[str, Any]:
 
 def evaluate(task: EvaluateTask, folder: Path, tell: Progress) -> dict[str, Any]:
     from engine.evaluation import evaluate as judge
+
+    request = task.request
+    store, host, model, info = loaded(request)
+    report, arrays = judge(host, model, sets.load(request.data or info.data, home()), request, info, tell)
+    write_bytes(folder / "result.safetensors", arrays.to_bytes())
+    keep(store, request.run, folder, report, "evaluations")
+    return {"evaluation": report}
+
+
+def cover(task: CoverageTask, folder: Path, tell: Progress) -> dict[str, Any]:
+    from engine.coverage import judge
+    from engine.points import gather
+
+    request = task.request
+    store, host, model, info = loaded(request)
+    data = sets.load(info.data, home())
+    points = gather(host, model, data, request)
+    tell(GATHERED, 1.0)
+    found = judge(points, data, request, lambda done, of: tell(GATHERED + (1 - GATHERED) * done / of, 1.0))
+    keep(store, request.run, folder, found, "coverage")
+    return {"coverage": found}
+
+
+def loaded(request: EvaluateRequest | MapRequest) -> tuple[Store, Host, Model, RunInfo]:
+    """The model that a request names, on one thread."""
     from engine.host import Host
     from engine.jobs import Jobs
     from engine.rack import Rack
-    from engine.runs import BUNDLED, Store
+    from engine.runs import Store
 
-    request = task.request
     store = Store(home())
     path, info, _ = Rack(store, Jobs(home(), store)).weights(request.run, request.step)
     host = Host(threads=1)
-    report, arrays = judge(
-        host, host.load(path).model, sets.load(request.data or info.data, home()), request, info, tell
-    )
-    write_bytes(folder / "result.safetensors", arrays.to_bytes())
-    if not request.run.startswith(BUNDLED):  # kept with the run, in a team's store too
+    return store, host, host.load(path).model, info
+
+
+def keep(store: Store, run: str, folder: Path, found: Report | Coverage, where: str) -> None:
+    """Keep what came out with a run of ours, in a team's store too."""
+    if not run.startswith(BUNDLED):
         beside = folder / f"{folder.name}.json"
-        write_text(beside, report.model_dump_json(indent=1))
-        store.add_file(request.run, beside, "evaluations")
-    return {"evaluation": report}
+        write_text(beside, found.model_dump_json(indent=1))
+        store.add_file(run, beside, where)
 
 
 WORK: dict[str, Callable[[Any, Path, Progress], dict[str, Any]]] = {
     "prepare": prepare, "import": import_files, "simulate": simulate, "check": check,
-    "evaluate": evaluate,
+    "evaluate": evaluate, "coverage": cover,
 }  # fmt: skip
-UNIT = {"prepare": "showers", "import": "rows", "simulate": "showers", "check": "", "evaluate": ""}
+UNIT = {"prepare": "showers", "import": "rows", "simulate": "showers", "check": "", "evaluate": "", "coverage": ""}
 
 
 def unit_of(task: Task) -> str:

@@ -186,11 +186,16 @@ def features(reference: Sample, generated: Sample) -> tuple[Floats, Floats]:
     is farther than `FARTHEST` counts as that far, or a handful of showers would be all of a fourth power."""
     same_primaries(reference, generated)
     scale = reference.observables.features(reference.channels)
+    both = (sample.by_primary(sample.observables.features(sample.channels)) for sample in (reference, generated))
+    first, second = standardised(scale, *both)
+    return first, second
+
+
+def standardised(scale: Floats, *columns: Floats) -> tuple[Floats, ...]:
+    """Columns (..., d) in standard deviations of `scale` (N, d) from its mean, none farther than `FARTHEST`."""
     mean, std = scale.mean(axis=0), scale.std(axis=0)
     std = np.where(std > 1e-9 * (1 + np.abs(mean)), std, 1.0)
-    both = (sample.by_primary(sample.observables.features(sample.channels)) for sample in (reference, generated))
-    first, second = (((columns - mean) / std).clip(-FARTHEST, FARTHEST) for columns in both)
-    return first, second
+    return tuple(((one - mean) / std).clip(-FARTHEST, FARTHEST) for one in columns)
 
 
 def once(reference: Sample, generated: Sample, what: object, make: Callable[[], Any]) -> Any:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from conftest import wait_for
 
+from engine import manifold
 from engine.latent import Maps, principal, tsne
 from engine.schema import MapRequest, WrongInput
 
@@ -25,6 +26,12 @@ def test_neighbours_in_latent_space_are_neighbours_on_the_map_and_equal_seeds_gi
     shares = [share for share, _ in seen]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+
+
+def test_neighbours_that_are_known_and_threads_change_nothing_but_the_time():
+    points = clusters()
+    plain, seen = tsne(points, None, 15, 3, lambda *_: None), manifold.nearest(points, 60)
+    np.testing.assert_array_equal(plain, tsne(points, None, 15, 3, lambda *_: None, seen, 2))
 
 
 def test_a_map_from_another_moves_little():
@@ -73,7 +80,7 @@ def test_a_map_is_drawn_at_once_refined_in_the_background_and_kept(trained):
     np.testing.assert_array_equal(service.map(later)["row"], done["row"])
     # another engine of this home finds it drawn
     maps = Maps(service.home / "maps", lambda *_: None)
-    settings = {"n": 60, "perplexity": 10.0, "seed": 0}
+    settings = {"n": 60, "perplexity": 10.0, "seed": 0, "space": "latent"}
     found = maps.ask(run, steps[-2], 1, settings, lambda: pytest.fail("computed again"))
     np.testing.assert_array_equal(found["xy"], done["xy"])
 
@@ -85,7 +92,7 @@ def test_a_map_of_more_showers_than_there_are_is_refused(trained):
 
 
 def test_a_map_that_fails_says_so_and_the_next_one_gets_its_chance(tmp_path):
-    def broken() -> dict[str, np.ndarray]:
+    def broken() -> tuple[dict[str, np.ndarray], np.ndarray]:
         raise WrongInput("no such checkpoint")
 
     def ask(maps: Maps, n: int, prepare):
@@ -94,5 +101,5 @@ def test_a_map_that_fails_says_so_and_the_next_one_gets_its_chance(tmp_path):
     maps = Maps(tmp_path, lambda *_: None)
     wait_for(lambda: ask(maps, 1, broken)["state"] == "failed", 5)
     assert ask(maps, 1, broken)["error"] == "no such checkpoint"
-    wait_for(lambda: ask(maps, 2, lambda: {"latent": clusters(20)})["state"] == "done", 60)
+    wait_for(lambda: ask(maps, 2, lambda: ({}, clusters(20)))["state"] == "done", 60)
     maps.close()

@@ -13,12 +13,14 @@ from engine import benchmarks, zdc
 from engine.imports.base import read
 from engine.schema import (
     CONDITIONS,
+    CoverageTask,
     Engine,
     EngineError,
     EvaluateRequest,
     EvaluateTask,
     GenerateRequest,
     ImportTask,
+    MapRequest,
     NotFound,
     Overrides,
     Particle,
@@ -204,6 +206,60 @@ def test_codes_decode_to_showers(engine, run):
     for bad in ([], [[1.0]], [[0.0] * 20, [0.0]]):
         with pytest.raises(WrongInput):
             engine.decode(run, bad)
+
+
+def test_behind_the_points_of_a_map_stand_showers(engine, run):
+    request = MapRequest(run=run, n=60, perplexity=10)
+    wait_for(lambda: engine.map(request).meta["state"] == "done")
+    made = engine.map(request)
+    assert {name: len(made[name]) for name in made.arrays} == dict.fromkeys(
+        ("xy", "layer", "row", "conditions", "density", "pdg", "energy", "photon_sum", "impact_mm", "latent"), 120
+    )
+    assert (made.meta["space"], made.meta["neighbours"]) == ("latent", 15)
+    shown = engine.map_showers(request, [5, 65, 64])
+    assert shown["showers"].shape == (3, 44, 44)
+    assert shown["layer"].tolist() == [0, 1, 1]
+    assert shown["row"].tolist() == made["row"][[5, 65, 64]].tolist()
+    np.testing.assert_allclose(shown["showers"].sum(axis=(1, 2)), made["photon_sum"][[5, 65, 64]], rtol=1e-4)
+    expected = engine.decode(run, made["latent"][[65]].tolist(), conditions=made["conditions"][[65]].tolist())
+    np.testing.assert_allclose(shown["showers"][1], expected["showers"][0], rtol=1e-4, atol=1e-5)
+    for points in ([], [120], [-1]):
+        with pytest.raises(WrongInput, match="points"):
+            engine.map_showers(request, points)
+    with pytest.raises(WrongInput, match="LeNet"):
+        engine.map(request.model_copy(update={"space": "features"}))
+
+
+def test_what_noise_covers_of_the_data_is_a_task_kept_with_its_run(engine, run, trained):
+    request = MapRequest(run=run, n=200)
+    started = engine.start_task(CoverageTask(request=request))
+    # checkpoint and space are named before it starts, and the perplexity is the map's alone
+    step = engine.status(run).checkpoints[-1].step
+    named = request.model_copy(update={"step": step, "space": "latent", "perplexity": 50.0})
+    assert engine.start_task(CoverageTask(request=named)).task_id == started.task_id
+    other = engine.start_task(CoverageTask(request=request.model_copy(update={"space": "observables"})))
+    assert other.task_id != started.task_id
+    for task in (started, other):
+        wait_for(lambda task=task: engine.task(task.task_id).ended)
+        done = engine.task(task.task_id)
+        assert (done.kind, done.state) == ("coverage", "finished"), done.error
+        assert (done.done, done.total) == (1, 1)
+        found = done.coverage
+        assert (found.run_id, found.step, found.n, found.k) == (run, step, 200, 5)
+        assert set(found.metrics) == {"density", "coverage", "precision", "recall", "sinkhorn"}
+        assert all(metric.floor is not None for metric in found.metrics.values())
+        assert sum(part.n for part in found.parts if part.by == "species") == 200
+        assert found.separates == "species"
+        assert all(0 <= point < 400 for region in found.regions for point in region.points)
+    assert engine.task(other.task_id).coverage.space == "observables"
+    kept = trained[0].store._artifacts(run).list_artifacts("coverage")
+    assert f"coverage/{started.task_id}.json" in [file.path for file in kept]
+    with pytest.raises(WrongInput, match="ask for fewer"):
+        engine.start_task(CoverageTask(request=request.model_copy(update={"n": 20_000})))
+    with pytest.raises(WrongInput, match="LeNet"):
+        engine.start_task(CoverageTask(request=request.model_copy(update={"space": "features"})))
+    with pytest.raises(NotFound, match="no run"):
+        engine.start_task(CoverageTask(request=request.model_copy(update={"run": "nope"})))
 
 
 def test_metrics_come_with_error_floor_and_unit(engine, run):
