@@ -102,6 +102,12 @@ def settled(space: FeatureSpace | None, model: type[Model] | Model, data: Datase
     return space
 
 
+def named(request: MapRequest, model: type[Model] | Model, data: Dataset) -> MapRequest:
+    """The request with its space settled. Raises `WrongInput` for what cannot be mapped."""
+    map_rows(data, request.n, request.seed)
+    return request.model_copy(update={"space": settled(request.space, model, data)})
+
+
 def map_rows(data: Dataset, n: int, seed: int) -> NDArray[np.int64]:
     """n rows for a map: validation showers, and training ones where these are not enough."""
     rng = np.random.default_rng(seed)
@@ -130,7 +136,7 @@ def gather(host: Host, model: Model, data: Dataset, request: MapRequest) -> Poin
         views = {"observables": _observables, "features": _digits, "pixels": _pictures}
         features = views[space](real, made, data)
     if not np.isfinite(features).all():
-        raise WrongInput("latent codes are not finite: choose another checkpoint")
+        raise WrongInput(f"points in the space {space} are not finite: choose another checkpoint")
     light = np.zeros(0)
     if data.kind == "showers":
         drawn = _expected_light(host, model, made, conditions) if space == "latent" else made.sum(axis=(1, 2))
@@ -228,8 +234,7 @@ class Asked:
         self, host: Host, model: Model, data: Dataset, request: MapRequest, recent: Recent, stamp: Hashable
     ) -> None:
         """stamp: what tells model and data from others. Raises `WrongInput` for what cannot be mapped."""
-        self.request = request.model_copy(update={"space": settled(request.space, model, data)})
-        map_rows(data, request.n, request.seed)
+        self.request = named(request, model, data)
         self.host, self.model, self.data, self.recent = host, model, data, recent
         self.key = stamp, request.n, request.seed, self.request.space
 

@@ -439,15 +439,13 @@ class Service:
         """What coverage depends on of a request: checkpoint and space named, and what tells its weights and data from
         others of these names. The perplexity is the map's alone."""
         from engine.models import base as models
-        from engine.points import map_rows, settled
+        from engine.points import named
 
         info, checkpoint = self.rack.checkpoint(request.run, request.step)
         data = self.shelf.data(info.data)
-        map_rows(data, request.n, request.seed)
-        named = {"step": checkpoint.step, "space": settled(request.space, models.get(info.model), data)}
-        perplexity = MapRequest.model_fields["perplexity"].default
-        stamp = f"{_weights_of(info)}{data.name} {sets.stamp(data.name, self.home)} "
-        return request.model_copy(update={**named, "perplexity": perplexity}), stamp
+        plain = {"step": checkpoint.step, "perplexity": MapRequest.model_fields["perplexity"].default}
+        request = named(request, models.get(info.model), data).model_copy(update=plain)
+        return request, f"{_weights_of(info)}{data.name} {sets.stamp(data.name, self.home)} "
 
     def _keep_map(self, run: str, path: Path) -> None:
         """Give a finished map of a run of ours to the run store as well."""

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from engine import coverage, losses, manifold, regions, sinkhorn, zdc
+from engine import coverage, losses, manifold, observables, regions, sinkhorn, zdc
+from engine.datasets import base as datasets
 from engine.datasets.base import Dataset
-from engine.points import Points
+from engine.metrics.base import standardised
+from engine.points import Points, map_rows
 from engine.schema import MapRequest, WrongInput
 from engine.spaces import Column
 
@@ -255,6 +257,31 @@ def test_generated_points_where_there_are_no_data_are_an_island_by_their_numbers
     assert "γ" in island.words
     assert "impact x" in island.words
     assert [one.share for one in found] == sorted((one.share for one in found), reverse=True)
+
+
+def replicas(kept: np.ndarray | None = None, seed: int = 0, n: int = 1000) -> tuple[Dataset, Points]:
+    """Simulated showers against others of the same primaries, as a perfect model draws them, in their observables."""
+    data = datasets.load("zdc_geant4")
+    rng = np.random.default_rng(seed)
+    rows = map_rows(data, n, seed)
+    others = {one: np.flatnonzero(data.primary_id == data.primary_id[one]) for one in rows}
+    made = np.array([rng.choice(some[some != one]) if len(some) > 1 else one for one, some in others.items()])
+    if kept is not None:
+        made = np.where(kept[made], made, rng.choice(made[kept[made]], n))
+    columns = [observables.of(data.showers[some]).features(data.channels()[some]) for some in (rows, made)]
+    features = manifold.moved_apart(np.concatenate(standardised(columns[0], *columns)), rng)
+    light = data.photon_sum[np.concatenate([rows, made])].astype(float)
+    return data, Points("observables", rows, features, data.showers[made], light)
+
+
+def test_geant4_against_geant4_has_no_holes_and_one_without_neutrons_has_that_one():
+    for seed in range(5):
+        data, some = replicas(seed=seed)
+        assert find(data, some) == []
+    data, some = replicas(data.pdg != NEUTRON)
+    holes = [one for one in find(data, some) if one.kind == "hole"]
+    assert "mostly n" in holes[0].words
+    assert (data.pdg[some.rows[holes[0].points]] == NEUTRON).mean() > 0.8
 
 
 def test_two_holes_apart_are_two_regions_and_each_has_enough_points():
