@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from engine import manifold, regions, sinkhorn, zdc
 from engine.datasets.base import Dataset
-from engine.evaluation import ENERGIES_GEV
 from engine.metrics.precision import K
 from engine.points import Points
 from engine.schema import Coverage, CoveragePart, MapRequest, MetricValue, WrongInput
@@ -190,11 +189,10 @@ def groups(data: Dataset, rows: Ints) -> Iterator[tuple[Way, str, NDArray[np.boo
     if data.kind == "showers":
         pdg, energy = data.pdg[rows], data.conditions[rows, zdc.ENERGY]
         for species in np.unique(pdg):
-            yield "species", regions.title_of("species", int(species), data), pdg == species
-        for low, high in zip(ENERGIES_GEV, ENERGIES_GEV[1:], strict=False):
-            chosen = (energy >= low) & (energy < high)
+            yield "species", zdc.symbol(int(species)), pdg == species
+        for title, _, _, chosen in zdc.energy_ranges(energy):
             if chosen.any():
-                yield "energy", f"{low:g}–{high:g} GeV" if np.isfinite(high) else f"> {low:g} GeV", chosen
+                yield "energy", title, chosen
     elif data.space.classes:
         own = data.conditions[rows, 0].astype(np.int64)
         for one in np.unique(own):

@@ -16,13 +16,14 @@ from engine.datasets.base import Dataset
 from engine.host import Host
 from engine.judge import draw, held_out, reference
 from engine.metrics import base as metrics
-from engine.metrics import mae
+from engine.metrics import correlation, mae
 from engine.metrics.base import Sample
 from engine.models.base import Model
 from engine.schema import (
     Arrays,
     Calibration,
     EvaluateRequest,
+    MetricValue,
     Part,
     Report,
     RunInfo,
@@ -30,7 +31,6 @@ from engine.schema import (
     WrongInput,
 )
 
-ENERGIES_GEV = (0.0, 100.0, 250.0, 600.0, np.inf)
 IN_PARTS = ("mae", "wasserstein", "mae_cond", "spread", "f_div", "dispersion", "empty_rate", "photon_sum")
 IN_CHANNELS = ("mae", "wasserstein", "spread", "dispersion")
 CALIBRATED = ("mae", "wasserstein", "mae_cond", "photon_sum", "spread")
@@ -102,7 +102,7 @@ def evaluate(
         tell(BROKEN_DOWN, 1.0)
         times = list(timing(host, model, data, rows, ms))
         tell(TIMED, 1.0)
-        factor = calibration(host, model, data, request, real, made)
+        factor = calibration(host, model, data, request, real, made, found)
         seconds = time.perf_counter() - begin
         more = {"parts": parts, "timing": times, "calibration": factor, "seconds": seconds}
         report = report.model_copy(update=more)
@@ -110,22 +110,25 @@ def evaluate(
     return report, arrays(data, rows, real, made)
 
 
+def first_rows(data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first row of each primary, in ascending order of their ids."""
+    return rows[np.unique(data.primary_id[rows], return_index=True)[1]]
+
+
 # ---------------------------------------------------------------------------------------------------------- breakdowns
 def breakdown(
     data: Dataset, rows: NDArray[np.int64], real: Sample, made: Sample, names: Sequence[str], seed: int
 ) -> Iterator[Part]:
     """The metrics by species, by energy and by channel."""
-    first = rows[np.unique(data.primary_id[rows], return_index=True)[1]]
+    first = first_rows(data, rows)
     pdg, energy = data.pdg[first], data.conditions[first, zdc.ENERGY]
     groups: list[tuple[Part, NDArray[np.bool_]]] = []
     for species in np.unique(pdg):
-        title = zdc.particle(int(species)).symbol if species else "unknown"
-        part = Part(by="species", title=title, pdg=int(species), primaries=0)
+        part = Part(by="species", title=zdc.symbol(int(species)), pdg=int(species), primaries=0)
         groups.append((part, pdg == species))
-    for low, high in zip(ENERGIES_GEV, ENERGIES_GEV[1:], strict=False):
-        title = f"{low:g}–{high:g} GeV" if np.isfinite(high) else f"> {low:g} GeV"
+    for title, low, high, chosen in zdc.energy_ranges(energy):
         part = Part(by="energy", title=title, low=low, high=high if np.isfinite(high) else None, primaries=0)
-        groups.append((part, (energy >= low) & (energy < high)))
+        groups.append((part, chosen))
     wanted = [name for name in IN_PARTS if name in names]
     for part, chosen in groups:
         if chosen.sum() >= LEAST_PRIMARIES:
@@ -160,10 +163,17 @@ def timing(host: Host, model: Model, data: Dataset, rows: NDArray[np.int64], ms:
 
 # --------------------------------------------------------------------------------------------------------- calibration
 def calibration(
-    host: Host, model: Model, data: Dataset, request: EvaluateRequest, real: Sample, made: Sample
+    host: Host,
+    model: Model,
+    data: Dataset,
+    request: EvaluateRequest,
+    real: Sample,
+    made: Sample,
+    found: dict[str, MetricValue],
 ) -> Calibration | None:
-    """What the ratio of simulated to generated light changes. It is fitted on validation primaries (training ones
-    where those are judged), never on the judged. None where there are no photons to scale."""
+    """What the ratio of simulated to generated light changes of the metrics that were `found`. It is fitted on
+    validation primaries (training ones where those are judged), never on the judged. None where there are no photons
+    to scale."""
     split = "train" if request.split == "validation" else "validation"
     if data.kind != "showers":
         return None
@@ -184,15 +194,15 @@ def calibration(
             ratios.append(light[0][chosen].sum() / light[1][chosen].sum())
     factor = float(light[0].sum() / light[1].sum())
     scaled = replace(made, showers=made.showers * np.float32(factor), channels=made.channels * factor)
-    names = [name for name in CALIBRATED if name in metrics.available(real, made)]
-    before, after = (metrics.evaluate(real, sample, names, request.seed) for sample in (made, scaled))
+    before = {name: found[name] for name in CALIBRATED if name in found}
+    after = metrics.evaluate(real, scaled, list(before), request.seed)
     return Calibration(factor=factor, error=float(np.std(ratios)), split=split, before=before, after=after)
 
 
 # -------------------------------------------------------------------------------------------------------------- arrays
 def arrays(data: Dataset, rows: NDArray[np.int64], real: Sample, made: Sample) -> Arrays:
     """What pages draw, a row a primary; see `Engine.task_arrays`."""
-    first = rows[np.unique(data.primary_id[rows], return_index=True)[1]]
+    first = first_rows(data, rows)
     found: dict[str, NDArray] = {"primary_id": real.ids, "row": first, "conditions": data.conditions[first]}
     if data.kind != "showers":
         return Arrays(found, {"label": data.label})
@@ -209,7 +219,7 @@ def arrays(data: Dataset, rows: NDArray[np.int64], real: Sample, made: Sample) -
     }
     for name, sample in (("simulated", real), ("generated", made)):
         found[f"profile_{name}"], found[f"profile_{name}_error"] = profile(sample)
-        found[f"correlation_{name}"] = correlation(sample)
+        found[f"correlation_{name}"] = correlation.pearson(sample.channels[:, None])[0]
     return Arrays(found, {"label": data.label})
 
 
@@ -220,10 +230,3 @@ def profile(sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     drawn = [rings[rng.integers(0, len(rings), len(rings))].sum(axis=0) for _ in range(DRAWS)]
     shares = np.array([light / max(light.sum(), 1e-12) for light in (rings.sum(axis=0), *drawn)])
     return shares[0], shares[1:].std(axis=0)
-
-
-def correlation(sample: Sample) -> NDArray[np.float64]:
-    """Correlation coefficients between channels, (5, 5); 0 with a channel that never changes."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.corrcoef(sample.channels, rowvar=False)
-    return np.asarray(np.nan_to_num(found))

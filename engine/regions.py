@@ -182,7 +182,7 @@ def variation(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
 def title_of(name: str, kind: int, data: Dataset) -> str:
     if name == "class":
         return data.columns[0].classes[kind]
-    return zdc.particle(kind).symbol if kind else "unknown"
+    return zdc.symbol(kind)
 
 
 def words(distinctions: list[Distinction]) -> str:

@@ -28,7 +28,6 @@ TARGET = 2.0
 SHUFFLES = 200
 INSIDE_CM = 1.0
 """Photons per GeV are judged this far from the edge."""
-ENERGIES_GEV = (0.0, 100.0, 250.0, 600.0, np.inf)
 RADII_CM = (0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 2, 3, 5, np.inf)
 PHOTONS = (1, 2, 3, 4, 5, 7, 10, 15, 25, 40, 60, 100, 200, 1e9)
 SYMBOLS = {22: "γ", 2112: "n", 130: "K⁰L", -2112: "n̄"}
@@ -183,10 +182,9 @@ def _statistics(known: Features) -> list[Statistic]:
         Statistic("empty showers", "%", lambda f, r: 100 * float((_pick(f.total, r) == 0).mean())),
         Statistic("MAE between replicas", "photons", _replica_mae, 2),
     ]
-    for low, high in zip(ENERGIES_GEV, ENERGIES_GEV[1:], strict=False):
-        bins = (known.energy >= low) & (known.energy < high)
+    for title, low, high, bins in zdc.energy_ranges(known.energy):
         if bins.any():
-            where = f"{low:g}–{high:g} GeV" if np.isfinite(high) else f"above {low:g} GeV"
+            where = title if np.isfinite(high) else f"above {low:g} GeV"
             rows += [_diversity(bins, where), _spread(bins, where)]
     return rows
 

@@ -5,6 +5,7 @@ Arrays are numpy; axis 0 of an image is x, axis 1 is y. Sources: SPEC §3 and §
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -137,6 +138,22 @@ def check_conditions(conditions: ArrayLike) -> NDArray[np.float64]:
             text = say.format(energy=energy[row], mass=mass[row], momentum=momentum[row])
             raise WrongInput(f"row {row + 1}: {text}")
     return c
+
+
+ENERGIES_GEV = (0.0, 100.0, 250.0, 600.0, np.inf)
+"""Ranges that results are broken down by."""
+
+
+def energy_ranges(energy: NDArray) -> Iterator[tuple[str, float, float, NDArray[np.bool_]]]:
+    """Title, ends [GeV] and members (N,) of each range, for energies (N,) [GeV]; the last is open."""
+    for low, high in zip(ENERGIES_GEV, ENERGIES_GEV[1:], strict=False):
+        title = f"{low:g}–{high:g} GeV" if np.isfinite(high) else f"> {low:g} GeV"
+        yield title, low, high, (energy >= low) & (energy < high)
+
+
+def symbol(pdg: int) -> str:
+    """How a species is written in tables; 0 is one that the data do not tell."""
+    return particle(pdg).symbol if pdg else "unknown"
 
 
 @cache

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from test_main import (  # noqa: F401 - fixtures
-    ROOT,
-    browser,
-    complaints,
-    free_port,
-    no_traceback,
-    page,
-    start,
-    stop,
-    wait_for,
-)
+from test_main import before_fake_engine, browser, complaints, no_traceback, page  # noqa: F401 - fixtures
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 MODELS = ("cond. VAE of mine", "flow matching")
@@ -30,19 +19,8 @@ LAST = "With the light calibrated"
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app before a fake engine with three models."""
-    home, engine, port = tmp_path_factory.mktemp("home"), free_port(), free_port()
-    fake = [sys.executable, str(ROOT / "tests" / "app" / "serve_fake.py"), "--port", str(engine), "--models", *MODELS]
-    app = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
-    where = {"PYTHONPATH": str(ROOT), "SHOWERSCOPE_ENGINE": f"http://127.0.0.1:{engine}"}
-    started = [start(fake, home, home / "fake.log", **where)]
-    try:
-        wait_for(f"http://127.0.0.1:{engine}/health", started[0], home / "fake.log")
-        started.append(start(app, home, home / "app.log", **where))
-        wait_for(f"http://127.0.0.1:{port}/_stcore/health", started[1], home / "app.log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        for process in started:
-            stop(process)
+    with before_fake_engine(tmp_path_factory.mktemp("home"), "--models", *MODELS) as address:
+        yield address
 
 
 def cells(table: Locator, column: int) -> list[str]:

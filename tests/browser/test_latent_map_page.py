@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from test_main import (  # noqa: F401 - fixtures
-    ROOT,
-    browser,
-    complaints,
-    free_port,
-    no_traceback,
-    page,
-    start,
-    stop,
-    wait_for,
-)
+from test_main import before_fake_engine, browser, coloured, complaints, no_traceback, page  # noqa: F401 - fixtures
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 SECOND = "cond. VAE of mine"
@@ -37,22 +26,8 @@ new PerformanceObserver(list => { for (const e of list.getEntries()) window.busy
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app before a fake engine with two models and enough showers for ten thousand points a layer."""
-    home, engine, port = tmp_path_factory.mktemp("home"), free_port(), free_port()
-    fake = [
-        sys.executable, str(ROOT / "tests" / "app" / "serve_fake.py"), "--port", str(engine), "--models", SECOND,
-        "--copies", "4",
-    ]  # fmt: skip
-    app = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
-    where = {"PYTHONPATH": str(ROOT), "SHOWERSCOPE_ENGINE": f"http://127.0.0.1:{engine}"}
-    started = [start(fake, home, home / "fake.log", **where)]
-    try:
-        wait_for(f"http://127.0.0.1:{engine}/health", started[0], home / "fake.log")
-        started.append(start(app, home, home / "app.log", **where))
-        wait_for(f"http://127.0.0.1:{port}/_stcore/health", started[1], home / "app.log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        for process in started:
-            stop(process)
+    with before_fake_engine(tmp_path_factory.mktemp("home"), "--models", SECOND, "--copies", "4") as address:
+        yield address
 
 
 def the_map(page: Page, which: str = "latent_map") -> Locator:  # noqa: F811
@@ -83,23 +58,6 @@ def lasso(page: Page, chart: Locator, half: int = 150) -> None:  # noqa: F811
 
 def selected(page: Page) -> str | None:  # noqa: F811
     return page.locator("#ss-gallery").get_attribute("data-selected")
-
-
-def coloured(chart: Locator) -> tuple[int, int]:
-    """Pixels of the data's blue and of the generated points' orange."""
-    blue, orange = chart.evaluate(
-        """canvas => {
-            const px = canvas.getContext("2d").getImageData(0, 60, canvas.width, canvas.height - 60).data;
-            let blue = 0, orange = 0;
-            for (let k = 0; k < px.length; k += 4) {
-                if (px[k + 3] < 40) continue;
-                if (px[k] < 120 && px[k + 2] > px[k] + 50) blue++;
-                if (px[k] > 150 && px[k + 2] < px[k] - 60) orange++;
-            }
-            return [blue, orange];
-        }"""
-    )
-    return blue, orange
 
 
 def test_twenty_thousand_points_are_drawn_and_a_lasso_opens_their_gallery(

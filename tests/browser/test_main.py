@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -98,6 +99,24 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stop(process)
 
 
+@contextmanager
+def before_fake_engine(home: Path, *options: str) -> Iterator[str]:
+    """The address of the app before the tests' fake engine, which is started with these options."""
+    engine, port = free_port(), free_port()
+    fake = [sys.executable, str(ROOT / "tests" / "app" / "serve_fake.py"), "--port", str(engine), *options]
+    app = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    where = {"PYTHONPATH": str(ROOT), "SHOWERSCOPE_ENGINE": f"http://127.0.0.1:{engine}"}
+    started = [start(fake, home, home / "fake.log", **where)]
+    try:
+        wait_for(f"http://127.0.0.1:{engine}/health", started[0], home / "fake.log")
+        started.append(start(app, home, home / "app.log", **where))
+        wait_for(f"http://127.0.0.1:{port}/_stcore/health", started[1], home / "app.log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        for process in started:
+            stop(process)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
@@ -139,6 +158,23 @@ def panel(page: Page) -> Locator:
 
 def number(root: Locator, name: str) -> float:
     return float(root.get_attribute(f"data-{name}") or "nan")
+
+
+def coloured(chart: Locator) -> tuple[int, int]:
+    """Pixels of the data's blue and of the generated points' orange."""
+    blue, orange = chart.evaluate(
+        """canvas => {
+            const px = canvas.getContext("2d").getImageData(0, 60, canvas.width, canvas.height - 60).data;
+            let blue = 0, orange = 0;
+            for (let k = 0; k < px.length; k += 4) {
+                if (px[k + 3] < 40) continue;
+                if (px[k] < 120 && px[k + 2] > px[k] + 50) blue++;
+                if (px[k] > 150 && px[k + 2] < px[k] - 60) orange++;
+            }
+            return [blue, orange];
+        }"""
+    )
+    return blue, orange
 
 
 def open_page(page: Page, name: str) -> None:
@@ -288,18 +324,7 @@ def test_latent_page_draws_two_layers_and_a_lasso_opens_a_gallery(address: str, 
     expect(chart).to_be_visible(timeout=240_000)
     expect(page.get_by_text("Computing the map")).to_have_count(0, timeout=240_000)
     page.wait_for_timeout(1500)
-    blue, orange = chart.evaluate(
-        """canvas => {
-            const px = canvas.getContext("2d").getImageData(0, 60, canvas.width, canvas.height - 60).data;
-            let blue = 0, orange = 0;
-            for (let k = 0; k < px.length; k += 4) {
-                if (px[k + 3] < 40) continue;
-                if (px[k] < 120 && px[k + 2] > px[k] + 50) blue++;
-                if (px[k] > 150 && px[k + 2] < px[k] - 60) orange++;
-            }
-            return [blue, orange];
-        }"""
-    )
+    blue, orange = coloured(chart)
     assert blue > 300
     assert orange > 300
     box = chart.bounding_box()
