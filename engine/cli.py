@@ -130,9 +130,11 @@ def evaluate(args: argparse.Namespace) -> int:
     }
     values |= {"reading": args.reading, "threshold": args.threshold, "primaries": args.primaries}
     request = _checked(EvaluateRequest, values | {"seed": args.seed, "split": args.split})
+    if args.report and not Path(args.report).absolute().parent.is_dir():  # known before the minutes that it takes
+        raise WrongInput(f"{args.report}: there is no such folder: make it, or choose another file")
     report, arrays = _service().judged(request, data_commands.progress(""))
     if args.report:
-        Path(args.report).write_bytes(html.page([(report, arrays)]))
+        _write(args.report, html.page([(report, arrays)]))
     least = f", {report.threshold} photons and more" if report.threshold else ""
     lines = [
         f"{report.run_id} on {report.data}, {report.split}: {report.showers} showers of {report.primaries} primaries, "
@@ -212,6 +214,14 @@ def _value(kind: str, text: str) -> float | int | bool | str:
     return float(text) if kind == "float" else text
 
 
+def _write(path: str, content: bytes) -> None:
+    """Raises `WrongInput` where it cannot be written."""
+    try:
+        Path(path).write_bytes(content)
+    except OSError as error:
+        raise WrongInput(f"{path} cannot be written ({error.strerror}): choose another file") from error
+
+
 def _checked(kind: type[Any], values: dict[str, Any]) -> Any:
     """A request from arguments. Raises `WrongInput` with the first one at fault."""
     from pydantic import ValidationError
@@ -257,10 +267,7 @@ def bench(args: argparse.Namespace) -> int:
         print(f"note: no record is kept ({error})", file=sys.stderr)
     text = json.dumps(result, indent=1, ensure_ascii=False)
     if isinstance(args.json, str):
-        try:
-            Path(args.json).write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise WrongInput(f"{args.json} cannot be written ({error.strerror}): choose another file") from error
+        _write(args.json, f"{text}\n".encode())
     print(json.dumps(result) if args.json is True else text)
     return 0
 
