@@ -18,7 +18,7 @@ class AdversarialConfig(Config):
 
     presets = merged(
         Config.presets,
-        images={"latent": 64, "learning_rate": 5e-4},
+        images={"latent": 64, "learning_rate": 5e-4, "batch": 64},
         points={"latent": 16, "hidden": 128, "learning_rate": 1e-3},
     )
 

@@ -46,7 +46,7 @@ class Config(BaseModel):
     presets: ClassVar[Presets] = {
         "images": {
             "grouping": "rows", "epochs": 30, "batch": 500, "learning_rate": 1e-3, "checkpoint_epochs": 5,
-            "decoder": "convolutions", "latent": 16, "width": 8,
+            "decoder": "convolutions", "latent": 16, "width": 16,
         },
         "points": {
             "grouping": "rows", "epochs": 100, "batch": 500, "learning_rate": 2e-3, "latent": 2, "hidden": 64,
