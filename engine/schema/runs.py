@@ -11,6 +11,7 @@ from engine.schema.wire import WrongInput
 
 Split = Literal["train", "validation", "test"]
 Coordinate = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
+BEAM_GEV = 7000.0
 State = Literal["queued", "running", "paused", "finished", "cancelled", "failed", "interrupted"]
 
 
@@ -98,6 +99,10 @@ class Particle(BaseModel):
         Raises `WrongInput` when the energy does not carry the mass and the transverse momentum.
         """
         mass_gev = mass_mev / 1000
+        if max(self.energy_gev, abs(self.px_gev), abs(self.py_gev)) > BEAM_GEV:
+            raise WrongInput(
+                f"energy {self.energy_gev:g} GeV or a momentum is above the beam's {BEAM_GEV:g} GeV: lower it"
+            )
         square = self.energy_gev**2 - mass_gev**2 - self.px_gev**2 - self.py_gev**2
         if self.energy_gev <= mass_gev or self.energy_gev <= 0:
             raise WrongInput(
