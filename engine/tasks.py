@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -77,11 +78,19 @@ class Tasks:
         return Arrays.from_bytes(path.read_bytes())
 
     # ------------------------------------------------------------------------------------------------------ doing
-    def start(self, task: Task, stamp: str = "", again: bool = False) -> TaskInfo:
-        """Queue a task. `stamp`: what else the outcome depends on; an equal task that waits, runs or has succeeded is
-        not started, unless `again` and it has ended."""
-        told = task.model_dump_json()
-        name = f"{task.kind}-{hashlib.sha256(f'{told}{stamp}'.encode()).hexdigest()[:16]}"
+    def place(self, task: Task, stamp: str = "") -> Path:
+        """The folder of a task, there or not. `stamp`: what else than its request the outcome depends on."""
+        return (
+            self.folder / f"{task.kind}-{hashlib.sha256(f'{task.model_dump_json()}{stamp}'.encode()).hexdigest()[:16]}"
+        )
+
+    def start(
+        self, task: Task, stamp: str = "", again: bool = False, prepare: Callable[[Path], None] | None = None
+    ) -> TaskInfo:
+        """Queue a task. An equal task that waits, runs or has succeeded is not started, unless `again` and it has
+        ended. prepare: what is done in its folder, in which all that an earlier attempt left then stays."""
+        folder = self.place(task, stamp)
+        name = folder.name
         with self._lock:
             if self._closed:
                 raise EngineError("the engine is about to end: start it again")
@@ -89,10 +98,13 @@ class Tasks:
                 known = self.info(name)
                 if not known.ended or (known.state == "finished" and not again):
                     return known
-            folder = self.folder / name
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            write_text(folder / "request.json", told)
+            if prepare is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+            else:
+                folder.mkdir(exist_ok=True)
+                prepare(folder)
+            write_text(folder / "request.json", task.model_dump_json())
             info = TaskInfo(task_id=name, kind=task.kind)
             write_status(folder, info)
             self._mine[name] = None

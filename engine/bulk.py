@@ -1,0 +1,293 @@
+"""Showers by the million into one file, in constant memory: part after part, so that what was cut off goes on.
+
+A task's folder holds `part-00000.parquet`, …, each written beside and renamed when it is whole, with the state of the
+noise after it; at the end they are joined into the file. A batch holds the same showers as in `Host.sample`, whoever
+asks: page, command line or task.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import math
+import os
+import re
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from engine.datasets.base import Dataset
+from engine.export.writers import writing
+from engine.generation import Generator
+from engine.host import BATCH, Host
+from engine.imports.pictures import LARGEST
+from engine.job import write_text
+from engine.runs import BUNDLED
+from engine.schema import Arrays, Bulk, BulkRequest, EngineError, WrongInput
+from engine.sources import Source
+
+Progress = Callable[[float, float], None]
+
+PART = 8 * BATCH
+"""Showers of a part, and of a row group: a second of work, 32 MB of whole photons."""
+JOINING = 0.15
+"""Time of joining a shower into the file over that of generating it."""
+WHOLE_BYTES = 600
+"""Of a shower of whole photons with its conditions on disk, about twice what most take."""
+KEY = b"showerscope.part"
+STATM = Path("/proc/self/statm")
+
+
+def pieces(
+    host: Host,
+    source: Generator,
+    rows: Source,
+    rng: torch.Generator,
+    light: str,
+    convention: str,
+    first: int = 0,
+    meta: dict[str, Any] | None = None,
+) -> Iterator[Arrays]:
+    """Showers with conditions and labels, a batch at a time from batch `first` on, as files hold them."""
+    for number in range(first, -(-rows.showers // BATCH)):
+        conditions, labels = rows.batch(number)
+        (showers,) = host.draw(source.model, [conditions], rng, light)
+        arrays: dict[str, NDArray] = {"showers": showers, "conditions": conditions, **labels}
+        if source.data.kind == "showers":
+            arrays["channels"] = source.channels(showers, convention)
+            arrays["impact_mm"] = source.impact_mm(conditions)
+        yield Arrays(arrays, meta or {})
+
+
+def write(
+    host: Host, source: Generator, rows: Source, out: Path, meta: dict[str, Any], tell: Progress | None = None
+) -> dict[str, Any]:
+    """All showers straight into a file. meta: `Generator.said`, which names light, seed and convention; the answer is
+    the same with `ms`, the time of generating alone."""
+    rng = host.rng(meta["seed"])
+    seconds, done = 0.0, 0
+    with writing(out, rows.showers, meta) as file:
+        drawn = pieces(host, source, rows, rng, meta["light"], meta["convention"], meta=meta)
+        while done < rows.showers:
+            begin = time.perf_counter()
+            piece = joined([next(drawn) for _ in range(min(PART // BATCH, -(-(rows.showers - done) // BATCH)))])
+            seconds += time.perf_counter() - begin
+            meta["ms"] = 1000 * seconds
+            file.add(piece)
+            done += len(piece["showers"])
+            if tell:
+                tell(done, rows.showers)
+    return meta
+
+
+def joined(parts: list[Arrays]) -> Arrays:
+    """Pieces of the same names behind each other."""
+    return Arrays({name: np.concatenate([part[name] for part in parts]) for name in parts[0].arrays}, parts[0].meta)
+
+
+# ------------------------------------------------------------------------------------------------------------- task
+def run(
+    folder: Path, host: Host, source: Generator, rows: Source, request: BulkRequest, name: str, tell: Progress
+) -> Bulk:
+    """Generate into `folder`/`name`, going on after the whole parts that lie there. tell: called with showers done and
+    in total, first with those that were there. Raises `EngineError` where the disk does not take them; whole parts
+    stay."""
+    out, ended = folder / name, folder / "bulk.json"
+    if finished(folder):
+        for part in folder.glob("part-*"):  # a kill may have come between
+            part.unlink()
+        return Bulk.model_validate_json(ended.read_text(encoding="utf-8"))
+    meta = source.said(rows.shown, request.convention, request.light, request.seed, rows.drawn)
+    before, begin = memory_mb(), time.monotonic()
+    parts, state = whole_parts(folder, host)
+    rng = host.rng(request.seed)
+    if state:
+        rng.set_state(torch.frombuffer(bytearray(base64.b64decode(state["rng"])), dtype=torch.uint8))
+    earlier = float(state.get("seconds", 0.0))
+
+    def standing() -> dict[str, Any]:
+        """What goes with a part: all that is needed to go on after it."""
+        noise = base64.b64encode(rng.get_state().numpy().tobytes()).decode()
+        return {"device": host.device, "batch": BATCH, "seconds": earlier + time.monotonic() - begin, "rng": noise}
+
+    done = min(len(parts) * PART, rows.showers)
+    joined_share = 1 + JOINING
+    tell(done / joined_share, rows.showers)
+    drawn = pieces(host, source, rows, rng, request.light, request.convention, done // BATCH)
+    try:
+        while done < rows.showers:
+            stop = min(done + PART, rows.showers)
+
+            def batches(start: int = done, stop: int = stop) -> Iterator[Arrays]:
+                for first in range(start, stop, BATCH):
+                    yield _compact(next(drawn), source, request.light)
+                    tell(min(first + BATCH, stop) / joined_share, rows.showers)
+
+            parts.append(folder / f"part-{len(parts):05d}.parquet")
+            write_part(parts[-1], batches(), standing)
+            done = stop
+        meta["ms"] = 1000 * standing()["seconds"]
+        with writing(out, rows.showers, meta) as file:
+            for number, part in enumerate(parts, 1):
+                file.add(read_part(part, meta))
+                there = min(number * PART, rows.showers)
+                tell((rows.showers + JOINING * there) / joined_share, rows.showers)
+    except OSError as error:
+        raise EngineError(_unwritten(folder, done, error.strerror or str(error))) from error
+    except WrongInput as error:
+        if isinstance(error.__cause__, OSError):  # of the file, whose name here is ours
+            raise EngineError(_unwritten(folder, done, error.__cause__.strerror or str(error))) from error
+        raise
+    found = Bulk(
+        file=name,
+        path=str(out),
+        bytes=out.stat().st_size,
+        showers=rows.showers,
+        seconds=standing()["seconds"],
+        format=request.format,
+        memory_mb=max(0.0, peak_mb() - before),
+    )
+    write_text(ended, found.model_dump_json())
+    for part in parts:
+        part.unlink()
+    return found
+
+
+def finished(folder: Path) -> bool:
+    """Whether the file of a task's folder is there."""
+    try:
+        found = Bulk.model_validate_json((folder / "bulk.json").read_text(encoding="utf-8"))
+        return Path(found.path).stat().st_size == found.bytes
+    except (OSError, ValueError):
+        return False
+
+
+def needs(data: Dataset, showers: int, light: str, folder: Path, copies: int = 1) -> None:
+    """Raises `WrongInput` where the disk of a folder has no room for so many showers, `copies` times."""
+    whole = data.kind == "showers" and light == "poisson"
+    each = WHOLE_BYTES if whole else 4 * math.prod(data.space.shape) + 200  # expected light hardly compresses
+    there = sum(part.stat().st_size for part in folder.glob("part-*"))
+    nearest = next(place for place in (folder, *folder.parents) if place.is_dir())
+    wanted, free = copies * showers * each - there, shutil.disk_usage(nearest).free
+    if wanted > free:
+        raise WrongInput(
+            f"{showers} showers take up to {wanted / 1e9:.1f} GB while they are made, and {nearest} has "
+            f"{free / 1e9:.1f} GB free: free some, or ask for fewer"
+        )
+
+
+def file_name(request: BulkRequest, rows: Source) -> str:
+    """How the file of a bulk is called."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", request.run.removeprefix(BUNDLED))
+    return f"{plain}_{rows.showers}_seed{request.seed}.{request.format}"
+
+
+def _compact(piece: Arrays, source: Generator, light: str) -> Arrays:
+    """Whole photons as 16-bit numbers, as data sets hold them. Raises `WrongInput` where a fibre has too many."""
+    if source.data.kind != "showers" or light != "poisson":
+        return piece
+    brightest = float(piece["showers"].max())
+    if brightest > LARGEST:
+        raise WrongInput(
+            f"a fibre holds {brightest:.0f} photons, more than files of whole photons can ({LARGEST}): generate "
+            "expected light"
+        )
+    return Arrays(piece.arrays | {"showers": piece["showers"].astype(np.uint16)}, piece.meta)
+
+
+def _unwritten(folder: Path, done: int, why: str) -> str:
+    return f"{folder} cannot be written ({why}): free space and start it again, it goes on after {done} showers"
+
+
+# ------------------------------------------------------------------------------------------------------------ parts
+def write_part(path: Path, batches: Iterator[Arrays], standing: Callable[[], dict[str, Any]]) -> None:
+    """Batches into a part, whole or not at all, with what is `standing` after them."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    writer: Any = None
+    try:
+        for batch in batches:
+            columns = {name: _column(array) for name, array in batch.arrays.items()}
+            made = pa.table(columns)
+            if writer is None:
+                writer = pq.ParquetWriter(beside, made.schema, compression="zstd", use_dictionary=False)
+                forms = {name: [array.dtype.str, *array.shape[1:]] for name, array in batch.arrays.items()}
+            writer.write_table(made)
+        writer.add_key_value_metadata({KEY: json.dumps(standing() | {"forms": forms})})
+        writer.close()
+        writer = None
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        if writer is not None:
+            with suppress(Exception):
+                writer.close()
+        beside.unlink(missing_ok=True)
+
+
+def _column(array: NDArray) -> pa.Array:
+    flat = pa.array(np.ascontiguousarray(array).reshape(-1))
+    return flat if array.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, math.prod(array.shape[1:]))
+
+
+def read_part(path: Path, meta: dict[str, Any]) -> Arrays:
+    """All showers of a part."""
+    with pq.ParquetFile(path) as file:
+        forms = _standing(file)["forms"]
+        table = file.read().combine_chunks()
+    arrays = {}
+    for name, (kind, *shape) in forms.items():
+        column = table.column(name).chunk(0)
+        flat = column.flatten() if shape else column
+        arrays[name] = flat.to_numpy().astype(kind, copy=False).reshape(-1, *shape)
+    return Arrays(arrays, meta)
+
+
+def whole_parts(folder: Path, host: Host) -> tuple[list[Path], dict[str, Any]]:
+    """The parts from which a generation on this device goes on, and what stood after the last. What lies behind a gap,
+    is damaged or was cut off is removed."""
+    parts: list[Path] = []
+    state: dict[str, Any] = {}
+    for number in itertools.count():
+        path = folder / f"part-{number:05d}.parquet"
+        try:
+            with pq.ParquetFile(path) as file:
+                found = _standing(file)
+        except (OSError, ValueError, KeyError):  # an ArrowInvalid is a ValueError
+            break
+        if (found.get("device"), found.get("batch")) != (host.device, BATCH):  # another stream of noise
+            break
+        parts, state = [*parts, path], found
+    for path in (*folder.glob("part-*.parquet"), *folder.glob(".*.parquet.*"), *folder.glob(".*.root.*")):
+        if path not in parts:
+            path.unlink(missing_ok=True)
+    return parts, state
+
+
+def _standing(file: pq.ParquetFile) -> dict[str, Any]:
+    return json.loads(file.metadata.metadata[KEY])
+
+
+# ----------------------------------------------------------------------------------------------------------- memory
+def memory_mb() -> float:
+    """What this process holds now."""
+    try:
+        return int(STATM.read_text().split()[1]) * resource.getpagesize() / 1e6
+    except (OSError, ValueError, IndexError):  # no Linux
+        return peak_mb()
+
+
+def peak_mb() -> float:
+    """What this process held at its height."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
