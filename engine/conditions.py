@@ -127,14 +127,16 @@ def along(particle: Particle, energies_gev: ArrayLike) -> NDArray[np.float64]:
     (row,) = conditions_of(particle)
     energies = np.asarray(energies_gev, dtype=np.float64)
     mass = row[zdc.MASS] / 1000
-    low = energies[~(energies > mass)]
-    if len(low):
-        raise WrongInput(f"energy {low[0]:g} GeV is not above the mass {mass:g} GeV: raise it")
+    for wrong, say in (
+        (~(energies > mass), f"is not above the mass {mass:g} GeV: raise it"),
+        (energies > zdc.BEAM_GEV, f"is above the beam's {zdc.BEAM_GEV:g} GeV: lower it"),
+    ):
+        if wrong.any():
+            raise WrongInput(f"energy {energies[wrong][0]:g} GeV {say}")
     rows = np.repeat(row[None], len(energies), axis=0)
     rows[:, zdc.ENERGY] = energies
     direction = row[zdc.PX : zdc.PZ + 1] / np.linalg.norm(row[zdc.PX : zdc.PZ + 1])
-    with np.errstate(over="ignore"):  # absurd energies are refused in words
-        rows[:, zdc.PX : zdc.PZ + 1] = np.sqrt(energies**2 - mass**2)[:, None] * direction
+    rows[:, zdc.PX : zdc.PZ + 1] = np.sqrt(energies**2 - mass**2)[:, None] * direction
     return zdc.check_conditions(rows) if len(rows) else rows
 
 
