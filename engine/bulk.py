@@ -83,9 +83,10 @@ def write(
             begin = time.perf_counter()
             piece = joined([next(drawn) for _ in range(min(PART // BATCH, -(-(rows.showers - done) // BATCH)))])
             seconds += time.perf_counter() - begin
-            meta["ms"] = 1000 * seconds
-            file.add(piece)
             done += len(piece["showers"])
+            if done == rows.showers:
+                meta["ms"] = 1000 * seconds
+            file.add(piece)
             if tell:
                 tell(done, rows.showers)
     return meta
@@ -121,9 +122,13 @@ def run(
         noise = base64.b64encode(rng.get_state().numpy().tobytes()).decode()
         return {"device": host.device, "batch": BATCH, "seconds": earlier + time.monotonic() - begin, "rng": noise}
 
+    def say(made: int, joined: int = 0) -> None:
+        """Showers done, of which joining is a share."""
+        left = rows.showers - made + JOINING * (rows.showers - joined)
+        tell(rows.showers - left / (1 + JOINING), rows.showers)
+
     done = min(len(parts) * PART, rows.showers)
-    joined_share = 1 + JOINING
-    tell(done / joined_share, rows.showers)
+    say(done)
     drawn = pieces(host, source, rows, rng, request.light, request.convention, done // BATCH)
     try:
         while done < rows.showers:
@@ -132,7 +137,7 @@ def run(
             def batches(start: int = done, stop: int = stop) -> Iterator[Arrays]:
                 for first in range(start, stop, BATCH):
                     yield _compact(next(drawn), source, request.light)
-                    tell(min(first + BATCH, stop) / joined_share, rows.showers)
+                    say(min(first + BATCH, stop))
 
             parts.append(folder / f"part-{len(parts):05d}.parquet")
             write_part(parts[-1], batches(), standing)
@@ -141,8 +146,7 @@ def run(
         with writing(out, rows.showers, meta) as file:
             for number, part in enumerate(parts, 1):
                 file.add(read_part(part, meta))
-                there = min(number * PART, rows.showers)
-                tell((rows.showers + JOINING * there) / joined_share, rows.showers)
+                say(rows.showers, min(number * PART, rows.showers))
     except OSError as error:
         raise EngineError(_unwritten(folder, done, error.strerror or str(error))) from error
     except WrongInput as error:

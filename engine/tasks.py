@@ -91,6 +91,7 @@ class Tasks:
         ended. prepare: what is done in its folder, in which all that an earlier attempt left then stays."""
         folder = self.place(task, stamp)
         name = folder.name
+        self._ebb(name)
         with self._lock:
             if self._closed:
                 raise EngineError("the engine is about to end: start it again")
@@ -110,6 +111,15 @@ class Tasks:
             self._mine[name] = None
             self._pool.submit(self._run, name)
         return info
+
+    def _ebb(self, name: str) -> None:
+        """Wait for the process of a task that has said its last word, or its end would be taken for the next one's."""
+        deadline = time.monotonic() + END_S
+        with suppress(NotFound):
+            while name in self._mine and self._written(name).ended:
+                if time.monotonic() > deadline:
+                    raise EngineError(f"task {name} is about to end: start it again in a moment")
+                time.sleep(0.01)
 
     def _run(self, name: str) -> None:
         job = Job(self.folder / name)

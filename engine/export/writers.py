@@ -1,7 +1,7 @@
 """Showers into files piece by piece (npz, parquet, ROOT; csv without pictures), in constant memory.
 
 A file is written beside its final name and renamed when it is whole. What it holds: DESIGN "Files". What is said of it
-as a whole (`meta`) may change until it is closed.
+as a whole (`meta`) may change until it is closed; in parquet, until its first piece.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class ParquetWriter:
         pixels = pa.FixedSizeListArray.from_arrays(pa.array(showers.reshape(-1)), showers[0].size)
         made = pa.table({"showers": pixels, **{name: pa.array(values) for name, values in table(piece).items()}})
         said = {"shape": list(showers.shape[1:]), "energy_unit": "GeV", "mass_unit": "MeV"}
-        metadata = {"showerscope": json.dumps(said)}
+        metadata = {"showerscope": json.dumps(said), "showerscope.meta": json.dumps(self.meta)}
         if self.file is None:
             schema = made.schema.with_metadata(metadata)
             self.file = pq.ParquetWriter(self.path, schema, compression="zstd")
@@ -123,7 +123,6 @@ class ParquetWriter:
 
     def close(self) -> None:
         if self.file is not None:
-            self.file.add_key_value_metadata({"showerscope.meta": json.dumps(self.meta)})
             self.file.close()
 
 
