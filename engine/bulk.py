@@ -13,7 +13,6 @@ import json
 import math
 import os
 import re
-import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.datasets.base import Dataset
-from engine.export.writers import writing
+from engine.export.writers import ROW_GROUP, writing
 from engine.generation import Generator
 from engine.host import BATCH, Host
 from engine.imports.pictures import LARGEST
@@ -40,13 +39,13 @@ from engine.sources import Source
 Progress = Callable[[float, float], None]
 
 PART = 8 * BATCH
-"""Showers of a part, and of a row group: a second of work, 32 MB of whole photons."""
+"""Showers of a part: a second of work."""
 JOINING = 0.15
 """Time of joining a shower into the file over that of generating it."""
 WHOLE_BYTES = 600
 """Of a shower of whole photons with its conditions on disk, about twice what most take."""
 KEY = b"showerscope.part"
-STATM = Path("/proc/self/statm")
+STATUS = Path("/proc/self/status")
 
 
 def pieces(
@@ -81,7 +80,7 @@ def write(
         drawn = pieces(host, source, rows, rng, meta["light"], meta["convention"], meta=meta)
         while done < rows.showers:
             begin = time.perf_counter()
-            piece = joined([next(drawn) for _ in range(min(PART // BATCH, -(-(rows.showers - done) // BATCH)))])
+            piece = joined([next(drawn) for _ in range(min(ROW_GROUP // BATCH, -(-(rows.showers - done) // BATCH)))])
             seconds += time.perf_counter() - begin
             done += len(piece["showers"])
             if done == rows.showers:
@@ -144,9 +143,12 @@ def run(
             done = stop
         meta["ms"] = 1000 * standing()["seconds"]
         with writing(out, rows.showers, meta) as file:
-            for number, part in enumerate(parts, 1):
-                file.add(read_part(part, meta))
-                say(rows.showers, min(number * PART, rows.showers))
+            there = 0
+            for part in parts:
+                for piece in read_part(part, meta):
+                    file.add(piece)
+                    there += len(piece["showers"])
+                    say(rows.showers, there)
     except OSError as error:
         raise EngineError(_unwritten(folder, done, error.strerror or str(error))) from error
     except WrongInput as error:
@@ -245,17 +247,19 @@ def _column(array: NDArray) -> pa.Array:
     return flat if array.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, math.prod(array.shape[1:]))
 
 
-def read_part(path: Path, meta: dict[str, Any]) -> Arrays:
-    """All showers of a part."""
+def read_part(path: Path, meta: dict[str, Any]) -> Iterator[Arrays]:
+    """The showers of a part, a row group of the file at a time."""
     with pq.ParquetFile(path) as file:
         forms = _standing(file)["forms"]
-        table = file.read().combine_chunks()
-    arrays = {}
-    for name, (kind, *shape) in forms.items():
-        column = table.column(name).chunk(0)
-        flat = column.flatten() if shape else column
-        arrays[name] = flat.to_numpy().astype(kind, copy=False).reshape(-1, *shape)
-    return Arrays(arrays, meta)
+        groups = range(file.metadata.num_row_groups)
+        for first in range(0, len(groups), ROW_GROUP // BATCH):
+            table = file.read_row_groups(list(groups[first : first + ROW_GROUP // BATCH]))
+            arrays = {}
+            for name, (kind, *shape) in forms.items():
+                chunks = (chunk.flatten() if shape else chunk for chunk in table.column(name).chunks)
+                flat = np.concatenate([chunk.to_numpy() for chunk in chunks])
+                arrays[name] = flat.astype(kind, copy=False).reshape(-1, *shape)
+            yield Arrays(arrays, meta)
 
 
 def whole_parts(folder: Path, host: Host) -> tuple[list[Path], dict[str, Any]]:
@@ -286,12 +290,18 @@ def _standing(file: pq.ParquetFile) -> dict[str, Any]:
 # ----------------------------------------------------------------------------------------------------------- memory
 def memory_mb() -> float:
     """What this process holds now."""
-    try:
-        return int(STATM.read_text().split()[1]) * resource.getpagesize() / 1e6
-    except (OSError, ValueError, IndexError):  # no Linux
-        return peak_mb()
+    return _status("VmRSS")
 
 
 def peak_mb() -> float:
-    """What this process held at its height."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    """What this process held at its height: not what `getrusage` says, which is its parent's too."""
+    return _status("VmHWM")
+
+
+def _status(name: str) -> float:
+    """A size of `/proc/self/status` [MB]; 0 where there is none."""
+    with suppress(OSError):
+        for line in STATUS.read_text(encoding="ascii").splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    return 0.0

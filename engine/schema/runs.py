@@ -172,8 +172,9 @@ class Spectrum(BaseModel):
 
 
 class BulkRequest(BaseModel):
-    """Showers by the million, into a file. Their conditions: the rows of an uploaded table (`n` of each), or a drawn
-    spectrum (`n` in all)."""
+    """Showers by the million, into a file: whole photons as 16-bit numbers, expected light as 32-bit floats. Their
+    conditions: the rows of an uploaded table (`n` of each), or a drawn spectrum (`n` in all); at most 100 million in
+    all."""
 
     model_config = ConfigDict(extra="forbid")
     run: str

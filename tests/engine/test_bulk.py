@@ -295,18 +295,19 @@ def test_photons_that_do_not_fit_are_refused_and_never_wrapped(trained, tmp_path
 
 # ------------------------------------------------------------------------------------------------------------ tasks
 def long_bulk(run: str, **more) -> BulkTask:
-    return BulkTask(request=BulkRequest(run=run, **({"spectrum": POWER, "n": 12 * 8 * BATCH, "seed": 1} | more)))
+    return BulkTask(request=BulkRequest(run=run, **({"spectrum": POWER, "n": 6 * 8 * BATCH, "seed": 1} | more)))
 
 
 def parts_of(engine: Service, info: TaskInfo) -> list[Path]:
     return sorted((engine.home / "tasks" / info.task_id).glob("part-*.parquet"))
 
 
+@pytest.mark.slow
 def test_a_killed_task_goes_on_to_the_file_of_an_uninterrupted_one(trained, tmp_path):
     service, run = trained
     task = long_bulk(run, format="root")
     info = service.start_task(task)
-    for more in (1, 1, 2):  # killed three times, wherever it is
+    for more in (1, 2):  # killed twice, wherever it is
         there = len(parts_of(service, info))
         wait_for(lambda there=there, more=more: len(parts_of(service, info)) >= there + more)
         process = service.tasks._mine[info.task_id]
@@ -319,17 +320,17 @@ def test_a_killed_task_goes_on_to_the_file_of_an_uninterrupted_one(trained, tmp_
     done = ended(service, info)
     assert done.state == "finished", done.error
     assert done.bulk
-    assert (done.done, done.total, done.unit) == (12 * 8 * BATCH, 12 * 8 * BATCH, "showers")
-    assert (done.bulk.format, done.bulk.showers) == ("root", 12 * 8 * BATCH)
+    assert (done.done, done.total, done.unit) == (6 * 8 * BATCH, 6 * 8 * BATCH, "showers")
+    assert (done.bulk.format, done.bulk.showers) == ("root", 6 * 8 * BATCH)
     assert done.bulk.bytes == Path(done.bulk.path).stat().st_size
     assert done.bulk.seconds > 1
-    here = Here(trained, n=12 * 8 * BATCH, seed=1, format="root")
+    here = Here(trained, n=6 * 8 * BATCH, seed=1, format="root")
     assert equal(contents(Path(done.bulk.path)), contents(Path(here.run(tmp_path / "whole").path)))
     assert service.start_task(task).bulk == done.bulk, "what would come out the same is not done again"
-    # 98 304 showers are 760 MB of pictures
-    assert done.bulk.memory_mb < 300
+    assert 0 < done.bulk.memory_mb < 350, "49 152 showers are 380 MB of pictures, drawn and written"
 
 
+@pytest.mark.slow
 def test_a_cancelled_task_keeps_its_parts_and_its_time_left_counts_what_is_left(trained):
     service, run = trained
     task = long_bulk(run, seed=2)
@@ -362,13 +363,14 @@ def test_a_cancelled_task_keeps_its_parts_and_its_time_left_counts_what_is_left(
     ended(service, info)
 
 
+@pytest.mark.slow
 def test_its_table_is_the_task_s_own_and_outlives_the_upload(trained, tmp_path):
     service, run = trained
     rows = along(Particle(pdg=22), [100.0, 400.0])
     table = tmp_path / "t.npz"
     np.savez(table, conditions=rows, pdg=np.array([22, 22]))
     ticket = service.upload(table.name, table.read_bytes())
-    task = BulkTask(request=BulkRequest(run=run, upload=ticket, n=30 * BATCH))
+    task = BulkTask(request=BulkRequest(run=run, upload=ticket, n=12 * BATCH))
     info = service.start_task(task)
     shutil.rmtree(service.home / "uploads" / ticket.split("/")[0])
     wait_for(lambda: parts_of(service, info))
@@ -378,8 +380,8 @@ def test_its_table_is_the_task_s_own_and_outlives_the_upload(trained, tmp_path):
     done = ended(service, info)
     assert done.bulk, done.error
     found = contents(Path(done.bulk.path))
-    assert found["pdg"].tolist() == [22] * 60 * BATCH
-    assert (found["Energy"] == np.repeat([100.0, 400.0], 30 * BATCH)).all()
+    assert found["pdg"].tolist() == [22] * 24 * BATCH
+    assert (found["Energy"] == np.repeat([100.0, 400.0], 12 * BATCH)).all()
 
 
 def test_other_weights_of_a_bundled_name_are_another_task(trained, tmp_path, monkeypatch):
