@@ -8,33 +8,34 @@ asks: page, command line or task.
 from __future__ import annotations
 
 import base64
-import itertools
-import json
 import math
-import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
+from engine import sets, zdc
 from engine.datasets.base import Dataset
 from engine.export.writers import ROW_GROUP, writing
 from engine.generation import Generator
 from engine.host import BATCH, Host
 from engine.imports.pictures import LARGEST
 from engine.job import write_text
+from engine.parts import read_part, whole_parts, write_part
+from engine.rack import Rack, weights_of
 from engine.runs import BUNDLED
-from engine.schema import Arrays, Bulk, BulkRequest, EngineError, WrongInput
-from engine.sources import Source
+from engine.schema import Arrays, Bulk, BulkRequest, BulkTask, EngineError, TaskInfo, WrongInput
+from engine.shelf import Shelf
+from engine.sources import Source, source_of
+from engine.tasks import Tasks, uploaded
 
 Progress = Callable[[float, float], None]
 
@@ -44,7 +45,8 @@ JOINING = 0.15
 """Time of joining a shower into the file over that of generating it."""
 WHOLE_BYTES = 600
 """Of a shower of whole photons with its conditions on disk, about twice what most take."""
-KEY = b"showerscope.part"
+TABLE = "conditions"
+"""The table of a bulk in its folder, with the ending that it had."""
 STATUS = Path("/proc/self/status")
 
 
@@ -97,6 +99,35 @@ def joined(parts: list[Arrays]) -> Arrays:
 
 
 # ------------------------------------------------------------------------------------------------------------- task
+def start(request: BulkRequest, rack: Rack, shelf: Shelf, tasks: Tasks) -> TaskInfo:
+    """Begin a bulk, or go on with one. All of it is checked before: its end may be hours away, and the upload of its
+    table is gone by then. Raises `WrongInput` for what cannot succeed."""
+    info, checkpoint = rack.checkpoint(request.run, request.step)
+    data = shelf.data(info.data)
+    if data.kind == "showers":
+        zdc.channel_index(data.detector, request.convention)
+    task = BulkTask(request=request.model_copy(update={"step": checkpoint.step}))
+    stamp = f"{weights_of(info)}{data.name} {sets.stamp(data.name, shelf.home)} {version('showerscope')}"
+    folder = tasks.place(task, stamp)
+    kept = table_of(folder)
+    table = kept or (uploaded(shelf.home, request.upload) if request.upload else None)
+    rows = source_of(request, data, table)
+    needs(data, rows.showers, request.light, folder, copies=2)  # in its part, and in the file
+
+    def prepare(folder: Path) -> None:
+        if table is not None and kept is None:
+            beside = folder / f".{TABLE}"
+            shutil.copyfile(table, beside)
+            beside.replace(folder / f"{TABLE}{table.suffix.lower()}")
+
+    return tasks.start(task, stamp, not finished(folder), prepare)
+
+
+def table_of(folder: Path) -> Path | None:
+    """The table of conditions in the folder of a bulk, where it has one."""
+    return next(folder.glob(f"{TABLE}.*"), None)
+
+
 def run(
     folder: Path, host: Host, source: Generator, rows: Source, request: BulkRequest, name: str, tell: Progress
 ) -> Bulk:
@@ -110,7 +141,8 @@ def run(
         return Bulk.model_validate_json(ended.read_text(encoding="utf-8"))
     meta = source.said(rows.shown, request.convention, request.light, request.seed, rows.drawn)
     before, begin = memory_mb(), time.monotonic()
-    parts, state = whole_parts(folder, host)
+    like = {"device": host.device, "batch": BATCH, "part": PART}  # or the stream of noise is another
+    parts, state = whole_parts(folder, like)
     rng = host.rng(request.seed)
     if state:
         rng.set_state(torch.frombuffer(bytearray(base64.b64decode(state["rng"])), dtype=torch.uint8))
@@ -119,7 +151,7 @@ def run(
     def standing() -> dict[str, Any]:
         """What goes with a part: all that is needed to go on after it."""
         noise = base64.b64encode(rng.get_state().numpy().tobytes()).decode()
-        return {"device": host.device, "batch": BATCH, "seconds": earlier + time.monotonic() - begin, "rng": noise}
+        return like | {"seconds": earlier + time.monotonic() - begin, "rng": noise}
 
     def say(made: int, joined: int = 0) -> None:
         """Showers done, of which joining is a share."""
@@ -145,9 +177,9 @@ def run(
         with writing(out, rows.showers, meta) as file:
             there = 0
             for part in parts:
-                for piece in read_part(part, meta):
-                    file.add(piece)
-                    there += len(piece["showers"])
+                for arrays in read_part(part, ROW_GROUP // BATCH):
+                    file.add(Arrays(arrays, meta))
+                    there += len(arrays["showers"])
                     say(rows.showers, there)
     except OSError as error:
         raise EngineError(_unwritten(folder, done, error.strerror or str(error))) from error
@@ -214,77 +246,6 @@ def _compact(piece: Arrays, source: Generator, light: str) -> Arrays:
 
 def _unwritten(folder: Path, done: int, why: str) -> str:
     return f"{folder} cannot be written ({why}): free space and start it again, it goes on after {done} showers"
-
-
-# ------------------------------------------------------------------------------------------------------------ parts
-def write_part(path: Path, batches: Iterator[Arrays], standing: Callable[[], dict[str, Any]]) -> None:
-    """Batches into a part, whole or not at all, with what is `standing` after them."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    writer: Any = None
-    try:
-        for batch in batches:
-            columns = {name: _column(array) for name, array in batch.arrays.items()}
-            made = pa.table(columns)
-            if writer is None:
-                writer = pq.ParquetWriter(beside, made.schema, compression="zstd", use_dictionary=False)
-                forms = {name: [array.dtype.str, *array.shape[1:]] for name, array in batch.arrays.items()}
-            writer.write_table(made)
-        writer.add_key_value_metadata({KEY: json.dumps(standing() | {"forms": forms})})
-        writer.close()
-        writer = None
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        if writer is not None:
-            with suppress(Exception):
-                writer.close()
-        beside.unlink(missing_ok=True)
-
-
-def _column(array: NDArray) -> pa.Array:
-    flat = pa.array(np.ascontiguousarray(array).reshape(-1))
-    return flat if array.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, math.prod(array.shape[1:]))
-
-
-def read_part(path: Path, meta: dict[str, Any]) -> Iterator[Arrays]:
-    """The showers of a part, a row group of the file at a time."""
-    with pq.ParquetFile(path) as file:
-        forms = _standing(file)["forms"]
-        groups = range(file.metadata.num_row_groups)
-        for first in range(0, len(groups), ROW_GROUP // BATCH):
-            table = file.read_row_groups(list(groups[first : first + ROW_GROUP // BATCH]))
-            arrays = {}
-            for name, (kind, *shape) in forms.items():
-                chunks = (chunk.flatten() if shape else chunk for chunk in table.column(name).chunks)
-                flat = np.concatenate([chunk.to_numpy() for chunk in chunks])
-                arrays[name] = flat.astype(kind, copy=False).reshape(-1, *shape)
-            yield Arrays(arrays, meta)
-
-
-def whole_parts(folder: Path, host: Host) -> tuple[list[Path], dict[str, Any]]:
-    """The parts from which a generation on this device goes on, and what stood after the last. What lies behind a gap,
-    is damaged or was cut off is removed."""
-    parts: list[Path] = []
-    state: dict[str, Any] = {}
-    for number in itertools.count():
-        path = folder / f"part-{number:05d}.parquet"
-        try:
-            with pq.ParquetFile(path) as file:
-                found = _standing(file)
-        except (OSError, ValueError, KeyError):  # an ArrowInvalid is a ValueError
-            break
-        if (found.get("device"), found.get("batch")) != (host.device, BATCH):  # another stream of noise
-            break
-        parts, state = [*parts, path], found
-    for path in (*folder.glob("part-*.parquet"), *folder.glob(".*.parquet.*"), *folder.glob(".*.root.*")):
-        if path not in parts:
-            path.unlink(missing_ok=True)
-    return parts, state
-
-
-def _standing(file: pq.ParquetFile) -> dict[str, Any]:
-    return json.loads(file.metadata.metadata[KEY])
 
 
 # ----------------------------------------------------------------------------------------------------------- memory

@@ -22,13 +22,12 @@ from engine.datasets.base import Dataset
 from engine.job import ACTIVE
 from engine.jobs import Jobs
 from engine.once import Once
-from engine.rack import MODELS, Rack
+from engine.rack import MODELS, Rack, weights_of
 from engine.runs import BUNDLED, Store, command_of
 from engine.schema import (
     Arrays,
     Benchmark,
     BrokenGenerator,
-    BulkRequest,
     BulkTask,
     Catalogue,
     Checkpoint,
@@ -56,8 +55,8 @@ from engine.schema import (
 )
 from engine.shelf import MOST_PICTURES, Shelf, row_numbers
 from engine.spaces import check_rows
-from engine.tasks import Tasks, uploaded
-from engine.work import TABLE, demands, geant4, table_of
+from engine.tasks import Tasks
+from engine.work import demands, geant4
 
 if TYPE_CHECKING:  # torch takes seconds to import: what needs it imports it at first use
     from engine.generation import Generator
@@ -218,7 +217,9 @@ class Service:
             request, made = self._settled_map(task.request)
             task = CoverageTask(request=request)
         elif isinstance(task, BulkTask):
-            return self._start_bulk(task.request)
+            from engine import bulk
+
+            return bulk.start(task.request, self.rack, self.shelf, self.tasks)
         stamp, again = demands(task, self.home)
         return self.tasks.start(task, f"{made}{stamp}", again)
 
@@ -240,30 +241,6 @@ class Service:
         if not path.is_file():
             raise NotFound(f"the file of task {task_id} is gone: start it again")
         return path
-
-    def _start_bulk(self, request: BulkRequest) -> TaskInfo:
-        """Checked as a whole before it starts: what the file needs may be hours away, and its table be gone by then."""
-        from engine import bulk
-        from engine.sources import source_of
-
-        info, checkpoint = self.rack.checkpoint(request.run, request.step)
-        data = self.shelf.data(info.data)
-        if data.kind == "showers":
-            zdc.channel_index(data.detector, request.convention)
-        task = BulkTask(request=request.model_copy(update={"step": checkpoint.step}))
-        stamp, _ = demands(task, self.home)
-        stamp = f"{_weights_of(info)}{data.name} {sets.stamp(data.name, self.home)} {stamp}"
-        folder = self.tasks.place(task, stamp)
-        kept = table_of(folder)
-        table = kept or (uploaded(self.home, request.upload) if request.upload else None)
-        rows = source_of(request, data, table)
-        bulk.needs(data, rows.showers, request.light, folder, copies=2)  # in its part, and in the file
-
-        def prepare(folder: Path) -> None:
-            if table is not None and kept is None:  # an upload is swept after a day
-                shutil.copyfile(table, folder / f"{TABLE}{table.suffix.lower()}")
-
-        return self.tasks.start(task, stamp, not bulk.finished(folder), prepare)
 
     # -------------------------------------------------------------------------------------------------------- runs
     def runs(self) -> list[RunInfo]:
@@ -469,7 +446,7 @@ class Service:
         data = self.shelf.data(info.data)
         plain = {"step": checkpoint.step, "perplexity": MapRequest.model_fields["perplexity"].default}
         request = named(request, models.get(info.model), data).model_copy(update=plain)
-        return request, f"{_weights_of(info)}{data.name} {sets.stamp(data.name, self.home)} "
+        return request, f"{weights_of(info)}{data.name} {sets.stamp(data.name, self.home)} "
 
     def _keep_map(self, run: str, path: Path) -> None:
         """Give a finished map of a run of ours to the run store as well."""
@@ -495,7 +472,7 @@ class Service:
         data = self.shelf.data(request.data or info.data)
         if data.kind == "showers":
             zdc.channel_index(data.detector, request.convention)
-        return request.model_copy(update={"step": checkpoint.step, "data": data.name}), _weights_of(info)
+        return request.model_copy(update={"step": checkpoint.step, "data": data.name}), weights_of(info)
 
     def report(self, task_ids: list[str]) -> bytes:
         from engine.export import report
@@ -524,11 +501,6 @@ class Service:
 
 
 # ----------------------------------------------------------------------------------------------------- small pieces
-
-
-def _weights_of(info: RunInfo) -> str:
-    """What tells a bundled model's weights from others of its name; a run's are never replaced."""
-    return f"{info.created} {info.provenance.get('commit', '')} " if info.bundled else ""
 
 
 def strip(data: Dataset) -> NDArray[np.int64]:

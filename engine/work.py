@@ -51,8 +51,6 @@ if TYPE_CHECKING:  # torch takes seconds to import, and most tasks need none of 
 logger = logging.getLogger("showerscope.work")
 
 STATUS_EVERY_S = 0.2
-TABLE = "conditions"
-"""The table of a bulk in its folder, with the ending that it had."""
 GATHERED = 0.2
 """How much of a look at coverage is done when its points are there."""
 
@@ -99,7 +97,7 @@ def demands(task: Task, home: Path) -> tuple[str, bool]:
                 raise WrongInput(f"{task.data} cannot be simulated at Geant4's conditions: zdc_fast can")
             return f"{zdc_fast.folder(1).name} {version('showerscope')}", False
         case BulkTask():
-            return version("showerscope"), False
+            raise AssertionError("engine.bulk.start checks it")
 
 
 def geant4() -> Geant4Info:
@@ -256,7 +254,7 @@ def generate(task: BulkTask, folder: Path, tell: Teller) -> dict[str, Any]:
     nearness = Nearness(data) if data.kind == "showers" else None
     assert request.step is not None  # named when it was started
     source = Generator(model, data, nearness, request.run, request.step, info.model)
-    rows = source_of(request, data, table_of(folder))
+    rows = source_of(request, data, bulk.table_of(folder))
     begun = False
 
     def progress(done: float, total: float) -> None:
@@ -267,11 +265,6 @@ def generate(task: BulkTask, folder: Path, tell: Teller) -> dict[str, Any]:
 
     name = bulk.file_name(request, rows)
     return {"bulk": bulk.run(folder, host, source, rows, request, name, progress)}
-
-
-def table_of(folder: Path) -> Path | None:
-    """The table of conditions in the folder of a bulk, where it has one."""
-    return next(folder.glob(f"{TABLE}.*"), None)
 
 
 def loaded(request: EvaluateRequest | MapRequest | BulkRequest) -> tuple[Store, Host, Model, RunInfo]:

@@ -37,6 +37,7 @@ ENGINE_LAYERS = [
         "scan",
         "sources",
         "bulk",
+        "parts",
     },
     {"train", "sets", "once", "imports", "validation"},
     {"models", "autoencoder", "adversarial", "flow", "datasets", "metrics", "geant4"},

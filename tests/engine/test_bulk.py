@@ -18,6 +18,7 @@ from app.client import Client
 from engine import bulk
 from engine.cli import main
 from engine.conditions import along
+from engine.export.writers import ParquetWriter
 from engine.host import BATCH
 from engine.imports.base import read
 from engine.schema import (
@@ -239,8 +240,7 @@ def test_a_damaged_part_and_what_follows_it_are_made_again(trained, small_parts,
         elif damage == "foreign":
             shutil.copy(next((tmp_path / "whole").glob("*.parquet")), parts[1])
         else:
-            host = type("Other", (), {"device": "cuda"})
-            assert bulk.whole_parts(folder, host) == ([], {})
+            assert bulk.whole_parts(folder, {"device": "cuda"}) == ([], {})
             assert not list(folder.glob("part-*")), "another device has another stream of noise"
         assert equal(contents(Path(here.run(folder).path)), whole), damage
 
@@ -261,17 +261,32 @@ def test_a_full_disk_is_said_in_words_and_the_parts_stay(trained, small_parts, t
     assert "\n" not in str(caught.value)
     assert [path.name for path in folder.iterdir()] == ["part-00000.parquet"]
 
-    add = bulk.read_part
-    monkeypatch.setattr(bulk, "read_part", lambda *args: full_disk())
+    add = ParquetWriter.add
+    monkeypatch.setattr(ParquetWriter, "add", full_disk)
     with pytest.raises(EngineError, match="No space left"):
         here.run(folder)
     assert len(list(folder.iterdir())) == len(list(folder.glob("part-*"))) == 3
-    monkeypatch.setattr(bulk, "read_part", add)
+    monkeypatch.setattr(ParquetWriter, "add", add)
     assert equal(contents(Path(here.run(folder).path)), whole)
 
 
-def full_disk() -> None:
+def full_disk(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_part_that_is_found_damaged_when_it_is_joined_is_made_again(trained, small_parts, tmp_path):
+    here = Here(trained)
+    whole = contents(Path(here.run(tmp_path / "whole").path))
+    folder = tmp_path / "rotten"
+    with pytest.raises(Stop):
+        here.run(folder, stopping(8))
+    rotten = folder / "part-00001.parquet"
+    content = bytearray(rotten.read_bytes())
+    content[2000:4000] = bytes(2000)  # its end, which names what it holds, is sound
+    rotten.write_bytes(content)
+    with pytest.raises(EngineError, match=r"part-00001.parquet is damaged and now removed: start the task again"):
+        here.run(folder)
+    assert equal(contents(Path(here.run(folder).path)), whole)
 
 
 def test_room_on_the_disk_is_looked_at_before_anything_is_made(trained, tmp_path, monkeypatch):
