@@ -11,7 +11,7 @@ from engine.models.base import Model
 
 MOST_DIMENSIONS = 256
 """Noise of more is not searched: each dimension costs a shower a draw."""
-SHOWERS = 2304
+SHOWERS = 1280
 """Decoded at most in the search."""
 DRAWS = 16
 STEP = 0.1
