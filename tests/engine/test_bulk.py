@@ -399,6 +399,25 @@ def test_its_table_is_the_task_s_own_and_outlives_the_upload(trained, tmp_path):
     assert (found["Energy"] == np.repeat([100.0, 400.0], 12 * BATCH)).all()
 
 
+@pytest.mark.slow
+def test_a_bulk_outlives_its_engine(trained, monkeypatch, tmp_path):
+    service, run = trained
+    monkeypatch.setenv("SHOWERSCOPE_HOME", str(service.home))
+    task, first = long_bulk(run, seed=4), Service(models=tmp_path)
+    info = first.start_task(task)
+    wait_for(lambda: parts_of(first, info))
+    first.close()
+    second = Service(models=tmp_path)
+    assert second.task(info.task_id).state == "cancelled"
+    kept = {path.name: path.stat().st_mtime_ns for path in parts_of(second, info)}
+    assert kept
+    assert second.start_task(task).task_id == info.task_id
+    wait_for(lambda: len(parts_of(second, info)) > len(kept))
+    there = {path.name: path.stat().st_mtime_ns for path in parts_of(second, info)}
+    assert kept.items() <= there.items()
+    second.close()
+
+
 def test_other_weights_of_a_bundled_name_are_another_task(trained, tmp_path, monkeypatch):
     service, run = trained
     monkeypatch.setattr(Tasks, "_run", lambda self, name: None)
