@@ -43,8 +43,8 @@ PART = 8 * BATCH
 """Showers of a part: a second of work."""
 JOINING = 0.15
 """Time of joining a shower into the file over that of generating it."""
-WHOLE_BYTES = 600
-"""Of a shower of whole photons with its conditions on disk, about twice what most take."""
+WHOLE_BYTES = 1100
+"""Of a shower of whole photons with its conditions on disk, at the beam's energy; most take a third."""
 TABLE = "conditions"
 """The table of a bulk in its folder, with the ending that it had."""
 STATUS = Path("/proc/self/status")
