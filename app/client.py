@@ -29,6 +29,7 @@ from engine.schema import (
     Particle,
     Report,
     RunInfo,
+    ScanRequest,
     Task,
     TaskInfo,
     TrainSpec,
@@ -209,6 +210,9 @@ class Client:
 
     def generate(self, request: GenerateRequest) -> Arrays:
         return self._arrays("generate", request=request)
+
+    def scan(self, request: ScanRequest) -> Arrays:
+        return self._arrays("scan", request=request)
 
     def samples(self, run: str, step: int | None = None) -> Arrays:
         return self._arrays("samples", run=run, step=step)

@@ -103,8 +103,12 @@ class Adversarial(Model):
         ]
 
     # ----------------------------------------------------------------------------------------------------- verbs
-    def prior(self, conditions: Tensor, rng: Generator) -> Tensor:
-        return self.generator(nets.normal(conditions, self.config.noise, rng), self.seen(conditions))
+    @property
+    def noise_width(self) -> int:
+        return self.config.noise
+
+    def carry(self, noise: Tensor, conditions: Tensor) -> Tensor:
+        return self.generator(noise, self.seen(conditions))
 
     def decode(self, latent: Tensor, conditions: Tensor) -> Tensor:
         return self.decoder(latent)
@@ -131,13 +135,13 @@ class Adversarial(Model):
     def generator_loss(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:
         """Terms of the generator's loss with their `total`."""
         q, weight = self.seen(batch.conditions), self.config.diversity_weight
-        noise = nets.normal(batch.conditions, self.config.noise, rng)
+        noise = self.noise(batch.conditions, rng)
         rate = self.decoder(self.generator(noise, q))
         with nets.resting(self.critic):
             wish = self.generator_wish(self.judged(self.shown(rate, rng), q))
         terms = {"adversarial": wish, "total": wish}
         if weight or (self.modality.scored and not self.training):
-            again = nets.normal(batch.conditions, self.config.noise, rng)
+            again = self.noise(batch.conditions, rng)
             other = self.decoder(self.generator(again, q))
             wanted = losses.replica_spread(batch.showers, batch.primary)
             pictures = self.modality.view(rate), self.modality.view(other)

@@ -92,9 +92,9 @@ class Autoencoder(Model):
         facts = nets.beside(self.modality.facts(showers), self.told(conditions))
         return self.encoder(self.modality.view(showers), facts)
 
-    def prior(self, conditions: Tensor, rng: Generator) -> Tensor:
-        """Standard normal codes."""
-        return nets.normal(conditions, self.config.latent, rng)
+    @property
+    def noise_width(self) -> int:
+        return self.config.latent
 
     def decode(self, latent: Tensor, conditions: Tensor) -> Tensor:
         return self.decoder(self.informed_code(latent, conditions))

@@ -21,19 +21,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-
-from engine import data_commands
+from engine import data_commands, generate_command
 from engine.schema import (
     EngineError,
     EvaluateRequest,
     FormField,
-    GenerateRequest,
-    Particle,
     RunInfo,
     TrainSpec,
     WrongInput,
 )
+from engine.terminal import checked, duration, progress, say
 
 if TYPE_CHECKING:
     from engine.service import Service
@@ -76,45 +73,10 @@ def train(args: argparse.Namespace) -> int:
     model = args.model or (service.status(args.start).model if args.start else TrainSpec().model)
     config = settings(args.set, models.info(models.get(model)).fields)
     values = {"data": args.data, "model": model, "config": config, "seed": args.seed, "name": args.name}
-    spec = _checked(TrainSpec, values | {"start": args.start})
+    spec = checked(TrainSpec, values | {"start": args.start})
     info = service.prepare(spec, inline=True)
     print(f"run {info.run_id}", file=sys.stderr)
     return _train_here(service, info.run_id, args.json)
-
-
-def generate(args: argparse.Namespace) -> int:
-    from engine.export import files
-    from engine.export.writers import format_of
-
-    out = Path(args.out)
-    format_of(out)
-    service = _service()
-    data = service.shelf.data(service.status(args.run).data)
-    rows = pdg = particle = None
-    given = [f"--{name}" for name in ("pdg", "energy", "px", "py") if getattr(args, name) is not None]
-    if args.conditions:
-        if given:
-            raise WrongInput(f"{given[0]} and --conditions exclude each other: leave one out")
-        table, pdg = files.read_conditions(Path(args.conditions), data.columns)
-        rows = table.tolist()
-    elif data.kind != "showers":
-        if given:
-            raise WrongInput(f"{given[0]} is for showers: {data.name} holds {data.kind}")
-        rows = [[float(k)] for k in range(data.space.classes)]  # n of each class
-    else:
-        given = {"pdg": args.pdg, "energy_gev": args.energy, "px_gev": args.px, "py_gev": args.py}
-        particle = _checked(Particle, {name: value for name, value in given.items() if value is not None})
-        pdg = np.array([particle.pdg])
-    values = {"run": args.run, "n": args.n, "seed": args.seed, "particle": particle, "conditions": rows}
-    request = _checked(GenerateRequest, values | {"convention": args.channels, "light": args.light})
-    made = service.generate(request)
-    files.write(out, files.label(made, args.n, pdg))
-    for warning in made.meta["warnings"]:
-        print(f"note: {warning}", file=sys.stderr)
-    result = {"out": str(out), "showers": len(made["showers"]), **made.meta}
-    each = made.meta["ms"] / len(made["showers"])
-    _say(args.json, result, f"{len(made['showers'])} showers in {out}, {each:.3g} ms each, seed {args.seed}")
-    return 0
 
 
 def evaluate(args: argparse.Namespace) -> int:
@@ -129,10 +91,10 @@ def evaluate(args: argparse.Namespace) -> int:
         "slow": args.classifiers,
     }
     values |= {"reading": args.reading, "threshold": args.threshold, "primaries": args.primaries}
-    request = _checked(EvaluateRequest, values | {"seed": args.seed, "split": args.split})
+    request = checked(EvaluateRequest, values | {"seed": args.seed, "split": args.split})
     if args.report and not Path(args.report).absolute().parent.is_dir():  # known before the minutes that it takes
         raise WrongInput(f"{args.report}: there is no such folder: make it, or choose another file")
-    report, arrays = _service().judged(request, data_commands.progress(""))
+    report, arrays = _service().judged(request, progress(""))
     if args.report:
         _write(args.report, html.page([(report, arrays)]))
     least = f", {report.threshold} photons and more" if report.threshold else ""
@@ -150,7 +112,7 @@ def evaluate(args: argparse.Namespace) -> int:
                 f"{part.title:18} {found.value / found.floor:10.2f} × the MAE floor, {part.primaries} primaries"
             )
     lines += [f"batch {t.batch:<12} {t.ms:10.4g} ± {t.error:.2g} ms each" for t in report.timing]
-    _say(args.json, report.model_dump(mode="json"), "\n".join(lines))
+    say(args.json, report.model_dump(mode="json"), "\n".join(lines))
     return 0
 
 
@@ -160,15 +122,15 @@ def runs(args: argparse.Namespace) -> int:
         raise WrongInput(f"`showerscope runs {args.action}` needs a run: see `showerscope runs`")
     if args.action == "show":
         info = service.status(args.run_id)
-        _say(args.json, info.model_dump(mode="json"), info.model_dump_json(indent=1))
+        say(args.json, info.model_dump(mode="json"), info.model_dump_json(indent=1))
     elif args.action == "rm":
         service.remove(args.run_id)
-        _say(args.json, {"removed": args.run_id}, f"run {args.run_id} is removed")
+        say(args.json, {"removed": args.run_id}, f"run {args.run_id} is removed")
     elif args.action == "resume":
         info = service.status(args.run_id)
         service.resume(args.run_id)
         if info.state not in ("cancelled", "failed", "interrupted"):
-            _say(args.json, service.status(args.run_id).model_dump(mode="json"), f"run {args.run_id} goes on")
+            say(args.json, service.status(args.run_id).model_dump(mode="json"), f"run {args.run_id} goes on")
             return 0
         return _train_here(service, args.run_id, args.json)
     else:
@@ -177,7 +139,7 @@ def runs(args: argparse.Namespace) -> int:
             f"{i.run_id:34} {i.state:11} {i.step:>7}/{i.steps:<7} {i.model:10} {i.data:12} {i.name}" for i in found
         ]
         text = "\n".join(lines) or "no runs yet: `showerscope train`"
-        _say(args.json, {"runs": [info.model_dump(mode="json") for info in found]}, text)
+        say(args.json, {"runs": [info.model_dump(mode="json") for info in found]}, text)
     return 0
 
 
@@ -222,25 +184,10 @@ def _write(path: str, content: bytes) -> None:
         raise WrongInput(f"{path} cannot be written ({error.strerror}): choose another file") from error
 
 
-def _checked(kind: type[Any], values: dict[str, Any]) -> Any:
-    """A request from arguments. Raises `WrongInput` with the first one at fault."""
-    from pydantic import ValidationError
-
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise WrongInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, not {first['input']!r}") from error
-
-
 def _service() -> Service:
     from engine.service import Service
 
     return Service(making=True)
-
-
-def _say(as_json: bool, result: dict[str, Any], text: str) -> None:
-    print(json.dumps(result) if as_json else text)
 
 
 def bench(args: argparse.Namespace) -> int:
@@ -310,16 +257,8 @@ def _train_here(service: Service, run: str, as_json: bool) -> int:
         print(f"go on with `showerscope runs resume {run}`", file=sys.stderr)
     figures = ", ".join(f"{name} {value:.4g}" for name, value in info.metrics.items() if name.endswith("/total"))
     text = f"run {run} {info.state} after {info.step} steps in {duration(info.seconds)}: {figures}"
-    _say(as_json, info.model_dump(mode="json"), text)
+    say(as_json, info.model_dump(mode="json"), text)
     return 0 if info.state == "finished" else 1
-
-
-def duration(seconds: float) -> str:
-    """3 s, 2 min 5 s, 1 h 10 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 # ------------------------------------------------------------------------------------------------------------ parser
@@ -354,20 +293,7 @@ def parser() -> Parser:
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--name", default="", help="what the run is called")
 
-    made = command("generate", generate, "draw showers into a file")
-    made.add_argument("--run", required=True, help="run id or bundled:NAME")
-    made.add_argument("--n", type=int, default=1, help="showers a particle")
-    made.add_argument("--pdg", type=int)
-    made.add_argument("--energy", type=float, help="GeV")
-    made.add_argument("--px", type=float, help="GeV")
-    made.add_argument("--py", type=float, help="GeV")
-    made.add_argument(
-        "--conditions", metavar="FILE", help="npz, parquet or csv with the columns of the data: nine for showers"
-    )
-    made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--light", choices=("poisson", "expected"), default="poisson")
-    made.add_argument("--channels", default="paper", help="read-out convention")
-    made.add_argument("--out", required=True, help="FILE.npz, .parquet, .root or .csv")
+    generate_command.add(command)
 
     made = command("evaluate", evaluate, "metrics of a run on held-out primaries, with the simulation's own floor")
     made.add_argument("--run", required=True, help="run id or bundled:NAME")

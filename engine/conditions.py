@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
 from engine import zdc
@@ -64,8 +64,8 @@ class Nearness:
         apart = np.asarray(self.tree.query(self.features(conditions), k=self.k)[0]).reshape(len(conditions), -1)
         return np.searchsorted(self.usual, apart.mean(axis=1)) / len(self.usual)
 
-    def warnings(self, conditions: Floats, outness: Floats) -> list[str]:
-        """What to tell a person who trusts the model too far, in plain words."""
+    def warnings(self, conditions: Floats, outness: Floats, drawn: bool = False) -> list[str]:
+        """What to tell a person who trusts the model too far, in plain words. drawn: the rows stand for more."""
         many = len(conditions) > 1
         said = []
         unknown = ~(species(conditions)[:, None] == self.species[None]).all(axis=2).any(axis=1)
@@ -95,7 +95,8 @@ class Nearness:
             ),
         ):
             if wrong.any():
-                said.append(several.format(n=int(wrong.sum())) if many else one)
+                n = f"{100 * wrong.mean():.0f} % of the" if drawn else int(wrong.sum())
+                said.append(several.format(n=n) if many else one)
         return said
 
     @cached_property
@@ -118,6 +119,31 @@ def conditions_of(particle: Particle) -> NDArray[np.float64]:
     """The checked condition row (1, 9) of a particle. Raises `WrongInput` outside physics."""
     found = zdc.particle(particle.pdg)
     return zdc.check_conditions([particle.conditions(found.mass_mev, found.charge_e)])
+
+
+def along(particle: Particle, energies_gev: ArrayLike) -> NDArray[np.float64]:
+    """Checked condition rows (K, 9) of a particle at other energies (K,) [GeV]: species, vertex and direction stay, and
+    so where it hits the face. Raises `WrongInput` outside physics."""
+    (row,) = conditions_of(particle)
+    energies = np.asarray(energies_gev, dtype=np.float64)
+    mass = row[zdc.MASS] / 1000
+    for wrong, say in (
+        (~(energies > mass), f"is not above the mass {mass:g} GeV: raise it"),
+        (energies > zdc.BEAM_GEV, f"is above the beam's {zdc.BEAM_GEV:g} GeV: lower it"),
+    ):
+        if wrong.any():
+            raise WrongInput(f"energy {energies[wrong][0]:g} GeV {say}")
+    rows = np.repeat(row[None], len(energies), axis=0)
+    rows[:, zdc.ENERGY] = energies
+    direction = row[zdc.PX : zdc.PZ + 1] / np.linalg.norm(row[zdc.PX : zdc.PZ + 1])
+    rows[:, zdc.PX : zdc.PZ + 1] = np.sqrt(energies**2 - mass**2)[:, None] * direction
+    return zdc.check_conditions(rows) if len(rows) else rows
+
+
+def middle(data: Dataset) -> NDArray[np.float64]:
+    """One row (1, C) of median training conditions, each a value that occurs, so that a class stays one."""
+    train = data.conditions[data.rows("train")]
+    return np.quantile(train, 0.5, axis=0, method="nearest")[None]
 
 
 def requested(request: GenerateRequest, data: Dataset) -> NDArray[np.float64]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.schema import DatasetInfo, ImportReport, Overrides, Validation, WrongInput
+from engine.terminal import checked, progress, say
 
 if TYPE_CHECKING:
     from engine.shelf import Shelf
 
-PROGRESS_S = 0.5
 SPLITS = ("all", "train", "validation", "test")
 
 
@@ -33,7 +30,7 @@ def list_sets(args: argparse.Namespace) -> int:
         "datasets": [info.model_dump(mode="json") for info in found],
         "others": [report.model_dump(mode="json") for report in others],
     }
-    _say(args.json, result, "\n".join(lines))
+    say(args.json, result, "\n".join(lines))
     return 0
 
 
@@ -48,7 +45,7 @@ def check(args: argparse.Namespace) -> int:
         show = progress("")
         found = validate(args.target, args.split, progress=lambda share: show(share, 1.0))
         table = Validation.model_validate(found)
-        _say(args.json, table.model_dump(mode="json"), "\n".join(_table(table)))
+        say(args.json, table.model_dump(mode="json"), "\n".join(_table(table)))
         return 0
     if not Path(args.target).exists():
         raise WrongInput(f"{args.target} is neither a file nor a data set: there are {', '.join(shelf.names())}")
@@ -78,24 +75,18 @@ def export(args: argparse.Namespace) -> int:
     rows = np.arange(len(data.showers)) if args.split == "all" else data.rows(args.split)
     shelf.write_rows(args.name, rows, out, progress("showers"))
     result = {"out": str(out), "data": args.name, "showers": len(rows), "bytes": out.stat().st_size}
-    _say(args.json, result, f"{len(rows)} showers of {args.name} in {out}, {result['bytes'] / 1e6:.1f} MB")
+    say(args.json, result, f"{len(rows)} showers of {args.name} in {out}, {result['bytes'] / 1e6:.1f} MB")
     return 0
 
 
 def simulate(args: argparse.Namespace) -> int:
-    from pydantic import ValidationError
-
     from engine import zdc
     from engine.conditions import conditions_of
     from engine.geant4 import simulation
     from engine.schema import Arrays, Particle
 
     given = {"pdg": args.pdg, "energy_gev": args.energy, "px_gev": args.px, "py_gev": args.py}
-    try:
-        particle = Particle(**given)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise WrongInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, not {first['input']!r}") from error
+    particle = checked(Particle, given)
     out = None if args.out is None else Path(args.out)
     conditions = conditions_of(particle)
     made = simulation.simulate(
@@ -130,13 +121,13 @@ def simulate(args: argparse.Namespace) -> int:
         f"{mean['mean']:.3f} ± {mean['error']:.3f} photons/GeV, {cpu['mean']:.2f} ± {cpu['error']:.2f} CPU s a shower",
         made.label,
     ]
-    _say(args.json, result, "\n".join([*lines, *(f"note: {note}" for note in made.notes)]))
+    say(args.json, result, "\n".join([*lines, *(f"note: {note}" for note in made.notes)]))
     return 0
 
 
 def remove(args: argparse.Namespace) -> int:
     _shelf().remove(args.name)
-    _say(args.json, {"removed": args.name}, f"{args.name} is removed")
+    say(args.json, {"removed": args.name}, f"{args.name} is removed")
     return 0
 
 
@@ -171,7 +162,7 @@ def _line(info: DatasetInfo) -> str:
 
 def _report(args: argparse.Namespace, report: ImportReport, verb: str = "imported") -> int:
     text = "\n".join(report.lines())
-    _say(args.json, report.model_dump(mode="json"), f"{verb} {text}")
+    say(args.json, report.model_dump(mode="json"), f"{verb} {text}")
     return 0
 
 
@@ -190,33 +181,10 @@ def _table(table: Validation) -> list[str]:
     return [*lines, f"{table.within} of {table.of} within {table.target:g} × the floor"]
 
 
-def progress(unit: str) -> Callable[[float, float], None]:
-    """A line on stderr, where that is a terminal."""
-    begin = shown = time.monotonic()
-
-    def show(done: float, total: float) -> None:
-        nonlocal shown
-        now = time.monotonic()
-        if not sys.stderr.isatty() or (now - shown < PROGRESS_S and done < total):
-            return
-        shown = now
-        left = f", {(now - begin) * (total - done) / done:.0f} s left" if 0 < done < total else ""
-        end = "\n" if done >= total else ""
-        of = f" of {total:g} {unit}" if unit else ""
-        print(f"\r\x1b[K{100 * done / max(total, 1e-9):3.0f} %{of}{left}", end=end, file=sys.stderr)
-        sys.stderr.flush()
-
-    return show
-
-
 def _shelf(making: bool = True) -> Shelf:
     from engine.shelf import Shelf
 
     return Shelf(making)
-
-
-def _say(as_json: bool, result: dict[str, Any], text: str) -> None:
-    print(json.dumps(result) if as_json else text)
 
 
 # ------------------------------------------------------------------------------------------------------------ parser

@@ -6,18 +6,21 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from engine import walk
 from engine.models import base as models
 from engine.models.base import Model
 from engine.schema import WrongInput
+from engine.walk import Directions
 
 Progress = Callable[[int, int], None]
 
@@ -53,6 +56,7 @@ class Host:
         self.threads = threads or choose_threads()
         torch.set_num_threads(self.threads)
         self._models: OrderedDict[tuple[Path, int], Held] = OrderedDict()
+        self._directions: WeakKeyDictionary[Model, Directions] = WeakKeyDictionary()
         self._turn = threading.Lock()
 
     @property
@@ -84,8 +88,41 @@ class Host:
     ) -> NDArray[np.float32]:
         """Showers (N, H, W) [photons], one a condition row (N, 9); the same for the same seed and rows. tell: called
         with showers done and in total."""
-        rng = self._rng(seed)
-        return self._batched(lambda part: model.sample(part, rng, light), conditions, tell=tell)
+        drawn = self.draw(model, batches(conditions), self.rng(seed), light)
+        parts = []
+        for part in drawn:
+            parts.append(part)
+            if tell:
+                tell(sum(map(len, parts)), len(conditions))
+        return np.concatenate(parts)
+
+    def draw(
+        self,
+        model: Model,
+        conditions: Iterable[NDArray],
+        rng: Generator,
+        light: str,
+        place: Callable[[Tensor], Tensor] | None = None,
+    ) -> Iterator[NDArray[np.float32]]:
+        """As `sample`, but as they are asked for, in constant memory, of the condition rows (n, C) of each batch.
+        place: changes the noise (n, k). Raises `WrongInput` where the model gives no finite light."""
+        for rows in conditions:
+            with torch.inference_mode(), self._turn:
+                q = self._tensor(rows)
+                noise = model.noise(q, rng)
+                expected = model.decode(model.carry(noise if place is None else place(noise), q), q)
+                # a draw of photons about what is no number gives 0, as if there were no light
+                if not torch.isfinite(expected).all():
+                    raise WrongInput("the model has no finite answer to these conditions: give some nearer to the data")
+                drawn = (model.observed(expected, rng) if light == "poisson" else expected).float().cpu()
+            yield drawn.numpy()
+
+    def directions(self, model: Model, at: Callable[[], NDArray]) -> Directions:
+        """Those that a walk through the noise follows, found once for each held model. at: the condition row (1, C)."""
+        with self._turn, torch.inference_mode():
+            if model not in self._directions:
+                self._directions[model] = walk.directions(model, self._tensor(at()))
+            return self._directions[model]
 
     def encode(self, model: Model, showers: NDArray, conditions: NDArray) -> NDArray[np.float32]:
         """Latent codes (N, d). Raises `WrongInput` for a model without latent space."""
@@ -95,7 +132,7 @@ class Host:
     def prior(self, model: Model, conditions: NDArray, seed: int) -> NDArray[np.float32]:
         """Generated latent codes (N, d)."""
         self._check_latent(model)
-        rng = self._rng(seed)
+        rng = self.rng(seed)
         return self._batched(lambda part: model.prior(part, rng), conditions)
 
     def decode(self, model: Model, latent: NDArray, conditions: NDArray) -> NDArray[np.float32]:
@@ -107,16 +144,23 @@ class Host:
         if not model.has_latent:
             raise WrongInput(f"{model.title} has no latent space: choose another model")
 
-    def _rng(self, seed: int) -> Generator:
+    def rng(self, seed: int) -> Generator:
+        """The stream of noise that a seed means."""
         return Generator(self.device).manual_seed(seed)
 
-    def _batched(self, work, *inputs: NDArray, tell: Progress | None = None) -> NDArray[np.float32]:
+    def _tensor(self, rows: NDArray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(rows, np.float32)).to(self.device)
+
+    def _batched(self, work: Callable[..., Tensor], *inputs: NDArray) -> NDArray[np.float32]:
         parts: list[Tensor] = []
         with torch.inference_mode():
-            for start in range(0, len(inputs[0]), BATCH):
-                rows = [np.ascontiguousarray(array[start : start + BATCH], np.float32) for array in inputs]
+            for rows in zip(*map(batches, inputs), strict=True):
                 with self._turn:
-                    parts.append(work(*(torch.from_numpy(r).to(self.device) for r in rows)).float().cpu())
-                if tell:
-                    tell(min(start + BATCH, len(inputs[0])), len(inputs[0]))
+                    parts.append(work(*map(self._tensor, rows)).float().cpu())
         return torch.cat(parts).numpy()
+
+
+def batches(rows: NDArray) -> Iterator[NDArray]:
+    """Rows as they are drawn, `BATCH` at once."""
+    for start in range(0, len(rows), BATCH):
+        yield rows[start : start + BATCH]

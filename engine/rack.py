@@ -76,3 +76,8 @@ class Rack:
             path = self.store.weights(run)
             meta = read_metadata(str(path))
             return path, info, Checkpoint(step=int(meta["step"]), epoch=int(meta["epoch"]))
+
+
+def weights_of(info: RunInfo) -> str:
+    """What tells a bundled model's weights from others of its name; a run's are never replaced."""
+    return f"{info.created} {info.provenance.get('commit', '')} " if info.bundled else ""

@@ -1,5 +1,5 @@
 """The engine over HTTP: every method of `engine.schema.Engine` is `POST /v1/NAME` with its arguments as JSON;
-`upload` takes the file itself as the body.
+`upload` takes the file itself as the body, and `GET /v1/file/TASK_ID` sends the file of a bulk.
 
 Loopback only unless told otherwise; a bearer token, made at first start, stands before everything but `GET /health`.
 """
@@ -26,7 +26,7 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 
 from engine.schema import Arrays, Engine, EngineError, NotFound, WrongInput
 from engine.service import NotAllowed, Service
@@ -191,6 +191,16 @@ def make_app(service: Service, key: str, names: set[str] | None = None) -> FastA
         if words := not_ours(request):
             return words
         return await receive(service, file_name, request)
+
+    @app.get("/v1/file/{task_id}")
+    async def file(task_id: str, request: Request) -> Response:
+        if words := not_ours(request):
+            return words
+        try:
+            path = await run_in_threadpool(service.file, task_id)
+        except EngineError as error:
+            return refuse(status_of(error), str(error))
+        return FileResponse(path, media_type=OCTETS, filename=path.name)
 
     @app.post("/v1/{name}")
     async def method(name: str, request: Request) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -17,17 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import benchmarks, sets, zdc
-from engine.conditions import requested
 from engine.datasets.base import Dataset
 from engine.job import ACTIVE
 from engine.jobs import Jobs
 from engine.once import Once
-from engine.rack import MODELS, Rack
+from engine.rack import MODELS, Rack, weights_of
 from engine.runs import BUNDLED, Store, command_of
 from engine.schema import (
     Arrays,
     Benchmark,
     BrokenGenerator,
+    BulkTask,
     Catalogue,
     Checkpoint,
     CoverageTask,
@@ -45,24 +46,25 @@ from engine.schema import (
     Particle,
     Report,
     RunInfo,
+    ScanRequest,
     Series,
     Task,
     TaskInfo,
     TrainSpec,
     WrongInput,
 )
-from engine.shelf import MOST_PICTURES, Shelf, meta_of, row_numbers
+from engine.shelf import MOST_PICTURES, Shelf, row_numbers
 from engine.spaces import check_rows
 from engine.tasks import Tasks
 from engine.work import demands, geant4
 
 if TYPE_CHECKING:  # torch takes seconds to import: what needs it imports it at first use
+    from engine.generation import Generator
     from engine.host import Held, Host
     from engine.latent import Maps
     from engine.points import Asked, Recent
 
 PARTICLES = (2112, 22, -2112, 130, 2212, 3122)
-MOST_SHOWERS = 1_000_000
 STRIP = 8
 CLOUD = 500
 """Points of a strip: one says little, a cloud shows a shape."""
@@ -205,7 +207,7 @@ class Service:
 
     # ------------------------------------------------------------------------------------------------------- tasks
     def start_task(self, task: Task) -> TaskInfo:
-        if task.kind in ("prepare", "import"):
+        if task.kind in ("prepare", "import", "bulk"):
             self._allow()
         made = ""
         if isinstance(task, EvaluateTask):
@@ -214,6 +216,10 @@ class Service:
         elif isinstance(task, CoverageTask):
             request, made = self._settled_map(task.request)
             task = CoverageTask(request=request)
+        elif isinstance(task, BulkTask):
+            from engine import bulk
+
+            return bulk.start(task.request, self.rack, self.shelf, self.tasks)
         stamp, again = demands(task, self.home)
         return self.tasks.start(task, f"{made}{stamp}", again)
 
@@ -225,6 +231,16 @@ class Service:
 
     def task_arrays(self, task_id: str) -> Arrays:
         return self.tasks.arrays(task_id)
+
+    def file(self, task_id: str) -> Path:
+        """The file of a finished bulk. Raises `NotFound`."""
+        info = self.tasks.info(task_id)
+        if info.bulk is None:
+            raise NotFound(f"task {task_id} is {info.state} and has no file: wait for the end of a bulk")
+        path = Path(info.bulk.path)
+        if not path.is_file():
+            raise NotFound(f"the file of task {task_id} is gone: start it again")
+        return path
 
     # -------------------------------------------------------------------------------------------------------- runs
     def runs(self) -> list[RunInfo]:
@@ -315,8 +331,6 @@ class Service:
         self.jobs.resume(run)
 
     def remove(self, run: str) -> None:
-        import shutil
-
         self._own(run)
         self.jobs.remove(run)
         self.store.remove(run)
@@ -335,36 +349,23 @@ class Service:
         return self.host.load(path), info, checkpoint
 
     def generate(self, request: GenerateRequest) -> Arrays:
-        held, info, checkpoint = self._model(request.run, request.step)
+        from engine import generation
+
+        return generation.generate(self.host, self.generator(request.run, request.step), request)
+
+    def scan(self, request: ScanRequest) -> Arrays:
+        from engine import scan
+
+        return scan.scan(self.host, self.generator(request.run, request.step), request)
+
+    def generator(self, run: str, step: int | None = None) -> Generator:
+        """A run's model ready to draw, with the data that it learned from. Raises `NotFound` where there is none."""
+        from engine import generation
+
+        held, info, checkpoint = self._model(run, step)
         data = self.shelf.data(info.data)
-        conditions = requested(request, data)
         nearness = self.shelf.nearness(info.data) if data.kind == "showers" else None
-        begin = time.perf_counter()  # what the first request loads is no part of a shower's time
-        if len(conditions) * request.n > MOST_SHOWERS:
-            raise WrongInput(f"{len(conditions)} rows × {request.n} showers: at most {MOST_SHOWERS} at once")
-        rows = np.repeat(conditions, request.n, axis=0)
-        showers = self.host.sample(held.model, rows, request.seed, request.light)
-        meta = {
-            "run": request.run,
-            "step": checkpoint.step,
-            "model": info.model,
-            "data": info.data,
-            "label": data.label,
-            "convention": request.convention,
-            "light": request.light,
-            "seed": request.seed,
-            "ood": 0.0,
-            "warnings": [],
-        }
-        arrays = {"showers": showers, "conditions": rows}
-        if nearness is None:
-            meta |= meta_of(data)
-        else:
-            outness = nearness.outness(conditions)
-            meta |= {"ood": float(outness.max()), "warnings": nearness.warnings(conditions, outness)}
-            arrays["channels"] = zdc.channels(showers, data.detector, request.convention).astype(np.float32)
-            arrays["impact_mm"] = (10 * zdc.impact_cm(rows, nearness.z_cm)).astype(np.float32)
-        return Arrays(arrays, meta | {"ms": 1000 * (time.perf_counter() - begin)})
+        return generation.Generator(held.model, data, nearness, run, checkpoint.step, info.model)
 
     def samples(self, run: str, step: int | None = None) -> Arrays:
         held, info, checkpoint = self._model(run, step)
@@ -445,7 +446,7 @@ class Service:
         data = self.shelf.data(info.data)
         plain = {"step": checkpoint.step, "perplexity": MapRequest.model_fields["perplexity"].default}
         request = named(request, models.get(info.model), data).model_copy(update=plain)
-        return request, f"{_weights_of(info)}{data.name} {sets.stamp(data.name, self.home)} "
+        return request, f"{weights_of(info)}{data.name} {sets.stamp(data.name, self.home)} "
 
     def _keep_map(self, run: str, path: Path) -> None:
         """Give a finished map of a run of ours to the run store as well."""
@@ -471,7 +472,7 @@ class Service:
         data = self.shelf.data(request.data or info.data)
         if data.kind == "showers":
             zdc.channel_index(data.detector, request.convention)
-        return request.model_copy(update={"step": checkpoint.step, "data": data.name}), _weights_of(info)
+        return request.model_copy(update={"step": checkpoint.step, "data": data.name}), weights_of(info)
 
     def report(self, task_ids: list[str]) -> bytes:
         from engine.export import report
@@ -493,16 +494,13 @@ class Service:
     def export(self, request: GenerateRequest, format: FileFormat) -> bytes:
         from engine.export import files
 
+        if request.moments:
+            raise WrongInput("moments are no showers: leave them out of what goes into a file")
         pdg = np.array([request.particle.pdg]) if request.particle else None
         return files.pack(files.label(self.generate(request), request.n, pdg), format)
 
 
 # ----------------------------------------------------------------------------------------------------- small pieces
-
-
-def _weights_of(info: RunInfo) -> str:
-    """What tells a bundled model's weights from others of its name; a run's are never replaced."""
-    return f"{info.created} {info.provenance.get('commit', '')} " if info.bundled else ""
 
 
 def strip(data: Dataset) -> NDArray[np.int64]:

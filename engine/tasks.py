@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -77,11 +78,20 @@ class Tasks:
         return Arrays.from_bytes(path.read_bytes())
 
     # ------------------------------------------------------------------------------------------------------ doing
-    def start(self, task: Task, stamp: str = "", again: bool = False) -> TaskInfo:
-        """Queue a task. `stamp`: what else the outcome depends on; an equal task that waits, runs or has succeeded is
-        not started, unless `again` and it has ended."""
-        told = task.model_dump_json()
-        name = f"{task.kind}-{hashlib.sha256(f'{told}{stamp}'.encode()).hexdigest()[:16]}"
+    def place(self, task: Task, stamp: str = "") -> Path:
+        """The folder of a task, there or not. `stamp`: what else than its request the outcome depends on."""
+        return (
+            self.folder / f"{task.kind}-{hashlib.sha256(f'{task.model_dump_json()}{stamp}'.encode()).hexdigest()[:16]}"
+        )
+
+    def start(
+        self, task: Task, stamp: str = "", again: bool = False, prepare: Callable[[Path], None] | None = None
+    ) -> TaskInfo:
+        """Queue a task. An equal task that waits, runs or has succeeded is not started, unless `again` and it has
+        ended. prepare: what is done in its folder, in which all that an earlier attempt left then stays."""
+        folder = self.place(task, stamp)
+        name = folder.name
+        self._ebb(name)
         with self._lock:
             if self._closed:
                 raise EngineError("the engine is about to end: start it again")
@@ -89,15 +99,27 @@ class Tasks:
                 known = self.info(name)
                 if not known.ended or (known.state == "finished" and not again):
                     return known
-            folder = self.folder / name
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            write_text(folder / "request.json", told)
+            if prepare is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+            else:
+                folder.mkdir(exist_ok=True)
+                prepare(folder)
+            write_text(folder / "request.json", task.model_dump_json())
             info = TaskInfo(task_id=name, kind=task.kind)
             write_status(folder, info)
             self._mine[name] = None
             self._pool.submit(self._run, name)
         return info
+
+    def _ebb(self, name: str) -> None:
+        """Wait for the process of a task that has said its last word, or its end would be taken for the next one's."""
+        deadline = time.monotonic() + END_S
+        with suppress(NotFound):
+            while name in self._mine and self._written(name).ended:
+                if time.monotonic() > deadline:
+                    raise EngineError(f"task {name} is about to end: start it again in a moment")
+                time.sleep(0.01)
 
     def _run(self, name: str) -> None:
         job = Job(self.folder / name)

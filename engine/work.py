@@ -21,6 +21,8 @@ from engine.job import write_bytes, write_text
 from engine.runs import BUNDLED, home
 from engine.schema import (
     Arrays,
+    BulkRequest,
+    BulkTask,
     CheckTask,
     Coverage,
     CoverageTask,
@@ -94,6 +96,8 @@ def demands(task: Task, home: Path) -> tuple[str, bool]:
             if task.data != "zdc_fast":
                 raise WrongInput(f"{task.data} cannot be simulated at Geant4's conditions: zdc_fast can")
             return f"{zdc_fast.folder(1).name} {version('showerscope')}", False
+        case BulkTask():
+            raise AssertionError("engine.bulk.start checks it")
 
 
 def geant4() -> Geant4Info:
@@ -115,6 +119,8 @@ class Teller:
     def __init__(self, folder: Path, info: TaskInfo) -> None:
         self.folder, self.info, self.engine = folder, info, os.getppid()
         self.begin, self.shown = time.monotonic(), 0.0
+        self.earlier = 0.0
+        """What of `done` an earlier process did: no part of this one's speed."""
 
     def __call__(self, done: float, total: float) -> None:
         if time.monotonic() - self.shown < STATUS_EVERY_S and done < total:
@@ -123,7 +129,8 @@ class Teller:
             raise Cancelled
         self.shown = time.monotonic()
         seconds = self.shown - self.begin
-        eta = seconds * (total - done) / done if done > 0 else None
+        here = done - self.earlier
+        eta = seconds * (total - done) / here if here > 0 else None
         self.say(state="running", done=float(done), total=float(total), seconds=seconds, eta_s=eta)
 
     def say(self, **changes: Any) -> None:
@@ -235,7 +242,32 @@ def cover(task: CoverageTask, folder: Path, tell: Progress) -> dict[str, Any]:
     return {"coverage": found}
 
 
-def loaded(request: EvaluateRequest | MapRequest) -> tuple[Store, Host, Model, RunInfo]:
+def generate(task: BulkTask, folder: Path, tell: Teller) -> dict[str, Any]:
+    from engine import bulk
+    from engine.conditions import Nearness
+    from engine.generation import Generator
+    from engine.sources import source_of
+
+    request = task.request
+    _, host, model, info = loaded(request)
+    data = sets.load(info.data, home())
+    nearness = Nearness(data) if data.kind == "showers" else None
+    assert request.step is not None  # named when it was started
+    source = Generator(model, data, nearness, request.run, request.step, info.model)
+    rows = source_of(request, data, bulk.table_of(folder))
+    begun = False
+
+    def progress(done: float, total: float) -> None:
+        nonlocal begun
+        if not begun:  # the first word is of what was there already
+            begun, tell.earlier, tell.begin = True, done, time.monotonic()
+        tell(done, total)
+
+    name = bulk.file_name(request, rows)
+    return {"bulk": bulk.run(folder, host, source, rows, request, name, progress)}
+
+
+def loaded(request: EvaluateRequest | MapRequest | BulkRequest) -> tuple[Store, Host, Model, RunInfo]:
     """The model that a request names, on one thread."""
     from engine.host import Host
     from engine.jobs import Jobs
@@ -256,11 +288,11 @@ def keep(store: Store, run: str, folder: Path, found: Report | Coverage, where: 
         store.add_file(run, beside, where)
 
 
-WORK: dict[str, Callable[[Any, Path, Progress], dict[str, Any]]] = {
+WORK: dict[str, Callable[[Any, Path, Teller], dict[str, Any]]] = {
     "prepare": prepare, "import": import_files, "simulate": simulate, "check": check,
-    "evaluate": evaluate, "coverage": cover,
+    "evaluate": evaluate, "coverage": cover, "bulk": generate,
 }  # fmt: skip
-UNIT = {"prepare": "showers", "import": "rows", "simulate": "showers", "check": "", "evaluate": "", "coverage": ""}
+UNIT = {"prepare": "showers", "import": "rows", "simulate": "showers", "bulk": "showers"}
 
 
 def unit_of(task: Task) -> str:
@@ -269,7 +301,7 @@ def unit_of(task: Task) -> str:
 
     if isinstance(task, PrepareTask) and task.data in datasets.names() and not datasets.ready(task.data):
         return datasets.describe(task.data).kind
-    return UNIT[task.kind]
+    return UNIT.get(task.kind, "")
 
 
 def main(folder: str) -> int:

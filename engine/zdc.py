@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.schema import CONDITIONS, Convention, DetectorInfo, ParticleInfo, WrongInput
+from engine.schema.runs import BEAM_GEV
 
 ENERGY, VX, VY, VZ, PX, PY, PZ, MASS, CHARGE = range(9)
 
@@ -29,8 +30,9 @@ class Detector:
     half_cm: tuple[float, float]
 
 
-ZN = Detector("zn", "ZN, neutron calorimeter", (44, 44), 0.16, 11_260.0, (3.52, 3.52))
-ZP = Detector("zp", "ZP, proton calorimeter", (56, 30), 0.4, 11_260.0, (11.2, 6.0))
+FACE_CM = 11_260.0
+ZN = Detector("zn", "ZN, neutron calorimeter", (44, 44), 0.16, FACE_CM, (3.52, 3.52))
+ZP = Detector("zp", "ZP, proton calorimeter", (56, 30), 0.4, FACE_CM, (11.2, 6.0))
 DETECTORS = {d.name: d for d in (ZN, ZP)}
 
 CONVENTIONS = {
@@ -120,15 +122,25 @@ def check_conditions(conditions: ArrayLike) -> NDArray[np.float64]:
         row, column = bad[0]
         raise WrongInput(f"row {row + 1}, {CONDITIONS[column]} is {c[row, column]}: give a finite number")
     energy, mass = c[:, ENERGY], c[:, MASS] / 1000
-    momentum = np.linalg.norm(c[:, PX : PZ + 1], axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):  # absurd numbers are refused in words
+        momentum = np.linalg.norm(c[:, PX : PZ + 1], axis=1)
+        off_shell = ~(np.abs(energy**2 - mass**2 - momentum**2) <= 0.02 * energy**2 + 1e-3)
     for wrong, say in (
         (c[:, MASS] < 0, "the mass {mass:g} GeV is negative: give it in MeV, at least 0"),
         ((energy <= 0) | (energy < mass), "energy {energy:g} GeV is below the mass {mass:g} GeV: raise the energy"),
-        (energy > 7000, "energy {energy:g} GeV is above the beam's 7000 GeV: lower it"),
-        (c[:, PZ] == 0, "Pz is 0, so the particle never reaches the calorimeter: give it a longitudinal momentum"),
+        (energy > BEAM_GEV, f"energy {{energy:g}} GeV is above the beam's {BEAM_GEV:g} GeV: lower it"),
+        (
+            np.abs(c[:, PZ]) <= 1e-6 * momentum,
+            "Pz is 0, or nearly so, and the particle never reaches the calorimeter: give it a longitudinal momentum",
+        ),
+        (
+            (np.abs(c[:, VX : VZ + 1]) >= FACE_CM).any(axis=1),
+            f"the vertex lies further out than the calorimeter at {FACE_CM:g} cm: give it in cm",
+        ),
+        (np.abs(c[:, CHARGE]) > 100, "the charge is no particle's: give it in units of e"),
         # tables print four digits, hence the generous tolerance
         (
-            np.abs(energy**2 - mass**2 - momentum**2) > 0.02 * energy**2 + 1e-3,
+            off_shell,
             "energy {energy:g} GeV, momentum {momentum:g} GeV and mass {mass:g} GeV are off shell: "
             "E² = p² + m² must hold within 2 %",
         ),

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ENGINE_LAYERS = [
     {"cli", "bench"},
-    {"up", "data_commands"},
+    {"up", "data_commands", "generate_command", "terminal"},
     {"server"},
     {"service"},
     {
@@ -32,6 +32,12 @@ ENGINE_LAYERS = [
         "judge",
         "evaluation",
         "rack",
+        "walk",
+        "generation",
+        "scan",
+        "sources",
+        "bulk",
+        "parts",
     },
     {"train", "sets", "once", "imports", "validation"},
     {"models", "autoencoder", "adversarial", "flow", "datasets", "metrics", "geant4"},

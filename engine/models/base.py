@@ -21,7 +21,7 @@ from safetensors.torch import save as save_tensors
 from torch import Generator, Tensor, nn
 
 import engine.models
-from engine import losses
+from engine import losses, nets
 from engine.config import Config, configured, form
 from engine.features import ConditionFeatures
 from engine.modality import modality
@@ -101,9 +101,22 @@ class Model(nn.Module):
         """Latent codes (N, d) of showers (N, H, W) [photons], or other examples."""
         raise NotImplementedError
 
+    @property
+    def noise_width(self) -> int:
+        """k, standard normal numbers that each shower begins with."""
+        raise NotImplementedError
+
+    def noise(self, conditions: Tensor, rng: Generator) -> Tensor:
+        """Standard normal noise (N, k), one row for each condition row (N, C)."""
+        return nets.normal(conditions, self.noise_width, rng)
+
+    def carry(self, noise: Tensor, conditions: Tensor) -> Tensor:
+        """The latent codes (N, d) that noise (N, k) becomes: here noise itself."""
+        return noise
+
     def prior(self, conditions: Tensor, rng: Generator) -> Tensor:
         """Generated latent codes (N, d), one for each condition row (N, C)."""
-        raise NotImplementedError
+        return self.carry(self.noise(conditions, rng), conditions)
 
     def decode(self, latent: Tensor, conditions: Tensor) -> Tensor:
         """Expected photons (N, H, W) ≥ 0, or other examples, of latent codes."""
@@ -112,7 +125,11 @@ class Model(nn.Module):
     def sample(self, conditions: Tensor, rng: Generator, light: str = "poisson") -> Tensor:
         """Examples for condition rows; `light` as in `engine.schema.GenerateRequest`."""
         expected = self.decode(self.prior(conditions, rng), conditions)
-        return self.modality.drawn(expected, rng) if light == "poisson" else expected
+        return self.observed(expected, rng) if light == "poisson" else expected
+
+    def observed(self, expected: Tensor, rng: Generator) -> Tensor:
+        """What a detector counts where this is expected."""
+        return self.modality.drawn(expected, rng)
 
     @torch.no_grad()
     def readings(self, batch: Batch, rng: Generator) -> dict[str, Tensor]:

@@ -163,6 +163,9 @@ class E2ESAE(Autoencoder):
         reach = (both.amax(0) - both.amin(0)).square().sum()
         return 2 * c.condition_scale**2 >= float(reach) + 20 * c.blur**2
 
-    def prior(self, conditions: Tensor, rng: Generator) -> Tensor:
-        noise = nets.normal(conditions, self.config.noise, rng)
-        return self.generator(noise, self.features(conditions) if self.features else None)
+    @property
+    def noise_width(self) -> int:
+        return self.config.noise
+
+    def carry(self, noise: Tensor, conditions: Tensor) -> Tensor:
+        return self.generator(noise, self.seen(conditions))

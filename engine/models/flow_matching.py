@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from engine import flow, losses, nets
+from engine import flow, losses
 from engine.config import Config, merged, option
 from engine.models.base import Batch, Model, Phase
 from engine.spaces import Space
@@ -64,7 +64,7 @@ class FlowMatching(Model):
         """Mean squared error of the velocity, times uniform in [0, 1], and of showers how likely the decoder's guess
         makes them."""
         data = self.modality.view(batch.showers) / self.scale
-        noise = self.prior(batch.conditions, rng).view_as(data)
+        noise = self.noise(batch.conditions, rng).view_as(data)
         time = flow.times(data, rng)
         point, target = losses.flow_path(noise, data, time)
         velocity, rate = self.velocity(point, time, self.seen(batch.conditions), self.scale)
@@ -73,9 +73,10 @@ class FlowMatching(Model):
             terms["guess"] = losses.poisson_nll(batch.showers, rate)
         return {**terms, "total": torch.stack(list(terms.values())).sum()}
 
-    def prior(self, conditions: Tensor, rng: Generator) -> Tensor:
-        """Noise (N, H·W), or (N, d)."""
-        return nets.normal(conditions, math.prod(self.space.shape), rng)
+    @property
+    def noise_width(self) -> int:
+        """H·W, or d: noise of an example's own size."""
+        return math.prod(self.space.shape)
 
     def decode(self, latent: Tensor, conditions: Tensor) -> Tensor:
         """The examples that noise is carried to."""
@@ -84,7 +85,6 @@ class FlowMatching(Model):
         end = flow.integrate(lambda x, t: self.velocity(x, t, q, self.scale)[0], start, self.config.steps, "euler")
         return self.modality.restored(end * self.scale)
 
-    def sample(self, conditions: Tensor, rng: Generator, light: str = "poisson") -> Tensor:
-        """The flow ends at whole photons nearly by itself, so `poisson` rounds: a draw would count the noise twice."""
-        drawn = self.decode(self.prior(conditions, rng), conditions)
-        return self.modality.settled(drawn) if light == "poisson" else drawn
+    def observed(self, expected: Tensor, rng: Generator) -> Tensor:
+        """The flow ends at whole photons nearly by itself, so they are rounded: a draw would count the noise twice."""
+        return self.modality.settled(expected)

@@ -80,7 +80,7 @@ class LatentFlow(Autoencoder):
         c, q = self.config, batch.conditions
         with nets.resting(self.encoder), torch.no_grad():
             codes = self.encode(batch.showers, q).repeat(c.repeats, 1)
-        noise = nets.normal(codes, c.latent, rng)
+        noise = self.noise(codes, rng)
         time = flow.times(codes, rng)
         point, target = losses.flow_path(noise, codes, time)
         features = self.features(q).repeat(c.repeats, 1) if self.features else None
@@ -92,7 +92,6 @@ class LatentFlow(Autoencoder):
             terms["total"] = terms["velocity"] + c.energy_score_weight * terms["energy_score"]
         return terms
 
-    def prior(self, conditions: Tensor, rng: Generator) -> Tensor:
-        features = self.features(conditions) if self.features else None
-        noise = super().prior(conditions, rng)
+    def carry(self, noise: Tensor, conditions: Tensor) -> Tensor:
+        features = self.seen(conditions)
         return flow.integrate(lambda z, t: self.velocity(z, t, features), noise, self.config.steps, "midpoint")

@@ -63,10 +63,8 @@ class SAE(PriorAutoencoder):
         """Codes on the hypersphere, where that is the prior."""
         return self.radius * F.normalize(codes, dim=1) if self.radius else codes
 
-    def prior(self, conditions: Tensor, rng: Generator) -> Tensor:
-        if self.radius is None:
-            return super().prior(conditions, rng)
-        return self.radius * losses.sphere(len(conditions), self.config.latent, rng, conditions)
+    def carry(self, noise: Tensor, conditions: Tensor) -> Tensor:
+        return self.placed(noise)  # directions of normal points are uniform on the sphere
 
     def divergence(self, codes: Tensor, drawn: Tensor, rng: Generator) -> Tensor:
         return losses.sinkhorn_divergence(codes, drawn, self.config.blur, solver=self.config.solver)

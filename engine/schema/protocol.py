@@ -13,6 +13,7 @@ from engine.schema.runs import (
     History,
     Particle,
     RunInfo,
+    ScanRequest,
     TrainSpec,
 )
 from engine.schema.tasks import FileFormat, ImportReport, Task, TaskInfo
@@ -101,7 +102,20 @@ class Engine(Protocol):
     def generate(self, request: GenerateRequest) -> Arrays:
         """showers (N,H,W) float32 [photons], conditions (N,9), channels (N,5), impact_mm (N,2). meta: `ms` in
         total, `model`, `data`, `label`, `convention`, `seed`, `ood` (share of training particles nearer to their
-        neighbours than this one is to its own; 1 = further out than all), `warnings`."""
+        neighbours than this one is to its own; 1 = further out than all), `warnings`, with `walk` also `directions`:
+        how they were found. With `moments`: mean, sigma (rows,H,W) float32 [photons] and photon_sum (N,) instead of
+        showers."""
+        ...
+
+    def scan(self, request: ScanRequest) -> Arrays:
+        """Light against energy, photon sum first and then the five channels: energy_gev (K,), mean, mean_error, sigma,
+        sigma_error (K,6) [photons] over the n showers of each energy, errors from their scatter. With `simulated`, by
+        ranges of energy with at least some showers: simulated_energy_gev (B,) their mean energy,
+        simulated_low_gev and simulated_high_gev (B,), simulated_n (B,), then simulated_mean, …_mean_error, …_sigma,
+        …_sigma_error (B,6) of the photons at each range's mean energy (light scaled shower by shower to it), and
+        matched_mean, … of showers generated at the very conditions of each. Of those simulated the species is the
+        particle's, and the impact point the nearest to its. meta: `label`, `radius_mm` (how far from the particle's
+        impact point theirs lie), `showers`, `warnings`, `ms`."""
         ...
 
     def samples(self, run: str, step: int | None = None) -> Arrays:

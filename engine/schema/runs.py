@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.schema.wire import WrongInput
 
 Split = Literal["train", "validation", "test"]
+Coordinate = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
+BEAM_GEV = 7000.0
 State = Literal["queued", "running", "paused", "finished", "cancelled", "failed", "interrupted"]
 
 
@@ -97,6 +99,10 @@ class Particle(BaseModel):
         Raises `WrongInput` when the energy does not carry the mass and the transverse momentum.
         """
         mass_gev = mass_mev / 1000
+        if max(self.energy_gev, abs(self.px_gev), abs(self.py_gev)) > BEAM_GEV:
+            raise WrongInput(
+                f"energy {self.energy_gev:g} GeV or a momentum is above the beam's {BEAM_GEV:g} GeV: lower it"
+            )
         square = self.energy_gev**2 - mass_gev**2 - self.px_gev**2 - self.py_gev**2
         if self.energy_gev <= mass_gev or self.energy_gev <= 0:
             raise WrongInput(
@@ -128,3 +134,56 @@ class GenerateRequest(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     light: Literal["poisson", "expected"] = "poisson"
     convention: str = "paper"
+    walk: tuple[Coordinate, Coordinate] | None = None
+    """Where the noise stands along the two directions of noise space that change the model's showers most, in standard
+    deviations of the noise; the rest of it is the seed's. None: all of it is."""
+    moments: bool = False
+    """Answer with mean and standard deviation over the `n` of each row instead of the showers themselves."""
+
+
+class ScanRequest(BaseModel):
+    """Response and resolution of a run against energy, for a particle that keeps its species, vertex and direction (so
+    that it hits the face at the same point) at each of `energies_gev`, `n` showers each."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    run: str
+    step: int | None = None
+    particle: Particle
+    energies_gev: Annotated[list[float], Field(max_length=64)] = []
+    n: Annotated[int, Field(ge=2, le=10_000)] = 200
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    convention: str = "paper"
+    simulated: bool = False
+    """Answer also with the simulated showers of the run's data that hit nearest to the same point."""
+
+
+class Spectrum(BaseModel):
+    """Particles drawn at random. `data`: primaries of the run's training split, with replacement. `power`: one
+    species, vertex and direction, energies by dN/dE ∝ E^−index between two bounds; index 0 is uniform, 1 uniform in
+    log E."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    law: Literal["data", "power"] = "data"
+    particle: Particle | None = None
+    """Of `power`: gives all but the energy."""
+    minimum_gev: Annotated[float, Field(gt=0)] = 10.0
+    maximum_gev: Annotated[float, Field(gt=0)] = 5000.0
+    index: Annotated[float, Field(ge=-10, le=10)] = 1.0
+
+
+class BulkRequest(BaseModel):
+    """Showers by the million, into a file: whole photons as 16-bit numbers, expected light as 32-bit floats. Their
+    conditions: the rows of an uploaded table (`n` of each), or a drawn spectrum (`n` in all); at most 100 million in
+    all."""
+
+    model_config = ConfigDict(extra="forbid")
+    run: str
+    step: int | None = None
+    upload: Annotated[str, Field(max_length=300)] = ""
+    """What `Engine.upload` answered for a table of conditions (npz, parquet, csv); empty: `spectrum`."""
+    spectrum: Spectrum | None = None
+    n: Annotated[int, Field(ge=1, le=100_000_000)] = 1_000_000
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    light: Literal["poisson", "expected"] = "poisson"
+    convention: str = "paper"
+    format: Literal["parquet", "root"] = "parquet"

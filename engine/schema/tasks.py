@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.schema.evaluation import EvaluateRequest, Report
 from engine.schema.latent import Coverage, MapRequest
-from engine.schema.runs import Particle, Split, State
+from engine.schema.runs import BulkRequest, Particle, Split, State
 from engine.schema.wire import WrongInput
 
 DetectorName = Literal["zn", "zp"]
@@ -208,8 +208,34 @@ class CoverageTask(BaseModel):
     request: MapRequest
 
 
+class BulkTask(BaseModel):
+    """Generate showers into a file, piece by piece. What a cancelled or killed one has written is kept: started again,
+    it goes on from there, and the file is the same as if nothing had happened."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["bulk"] = "bulk"
+    request: BulkRequest
+
+
+class Bulk(BaseModel):
+    """The file of a finished bulk; `GET /v1/file/TASK_ID` sends it."""
+
+    file: str
+    """Its name, as a download is called."""
+    path: str
+    """Where it stands on the engine's machine."""
+    bytes: int
+    showers: int
+    seconds: float
+    """Of generating and writing, pauses left out."""
+    format: str
+    memory_mb: float = 0.0
+    """What the process held more at its height than when the model was loaded."""
+
+
 Task = Annotated[
-    PrepareTask | ImportTask | SimulateTask | CheckTask | EvaluateTask | CoverageTask, Field(discriminator="kind")
+    PrepareTask | ImportTask | SimulateTask | CheckTask | EvaluateTask | CoverageTask | BulkTask,
+    Field(discriminator="kind"),
 ]
 
 
@@ -217,7 +243,7 @@ class TaskInfo(BaseModel):
     """Where a task stands, and what came out of it."""
 
     task_id: str
-    kind: Literal["prepare", "import", "simulate", "check", "evaluate", "coverage"]
+    kind: Literal["prepare", "import", "simulate", "check", "evaluate", "coverage", "bulk"]
     state: State = "queued"
     done: float = 0.0
     total: float = 0.0
@@ -234,6 +260,8 @@ class TaskInfo(BaseModel):
     """Of a finished evaluation."""
     coverage: Coverage | None = None
     """Of a finished look at what noise covers."""
+    bulk: Bulk | None = None
+    """Of a finished bulk."""
 
     @property
     def ended(self) -> bool:

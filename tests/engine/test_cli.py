@@ -1,5 +1,6 @@
 """The command line: its exit states, its JSON, and what it refuses."""
 
+import io
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import redirect_stderr
 
 import numpy as np
 import pytest
@@ -17,9 +19,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from engine.cli import duration, main, settings
+from engine.imports.base import read
 from engine.schema import FormField, WrongInput
 from engine.up import served
 
+BUNDLED = "bundled:zdc_geant4_e2e_sae"
 SETS = [text for name, value in SMALL.items() for text in ("--set", f"{name}={value}")]
 FORM = [
     FormField(name="epochs", kind="int", default=1),
@@ -103,6 +107,65 @@ def test_generate_reads_a_table_of_conditions_and_repeats_by_seed(here, capsys, 
         np.testing.assert_array_equal(a["conditions"][0], b["conditions"][0])
 
 
+def test_generate_takes_vertex_side_and_step_of_a_particle(here, trained, capsys, tmp_path):
+    out = tmp_path / "a.npz"
+    words = ["generate", "--run", here, "--vx", "0.1", "--vy", "-0.2", "--vz", "3", "--side", "-1", "--out", str(out)]
+    step = trained[0].status(here).checkpoints[0].step
+    result = run_json(capsys, *words, "--step", str(step))
+    assert result["step"] == step
+    with np.load(out) as file:
+        assert file["conditions"][0, 1:4].tolist() == [0.1, -0.2, 3]
+        assert file["conditions"][0, 6] < 0
+    assert main([*words, "--step", "12345"]) == 2
+    assert "no checkpoint at step" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["npz", "parquet", "root", "csv"])
+def test_generate_streams_any_number_into_its_file(here, monkeypatch, capsys, tmp_path, ending):
+    whole, pieces = (tmp_path / f"{name}.{ending}" for name in ("whole", "pieces"))
+    words = ["generate", "--run", here, "--n", "2500", "--seed", "5", "--out"]
+    run_json(capsys, *words, str(whole))
+    monkeypatch.setattr("engine.bulk.ROW_GROUP", 1024)
+    run_json(capsys, *words, str(pieces))
+    if ending == "csv":
+        assert whole.read_text() == pieces.read_text()
+        return
+    one, other = (read(path) for path in (whole, pieces))
+    np.testing.assert_array_equal(*(np.concatenate(list(part.images.blocks())) for part in (one, other)))
+    for name, column in one.table.named.items():
+        np.testing.assert_array_equal(column, other.table.named[name])
+
+
+def test_generate_leaves_nothing_where_it_is_cut_off(here, monkeypatch, tmp_path):
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("engine.bulk.joined", interrupted)
+    for ending in ("npz", "parquet", "root", "csv"):
+        assert main(["generate", "--run", here, "--out", str(tmp_path / f"a.{ending}")]) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_generation_says_how_far_it_is(here, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("engine.terminal.LINE_S", 0.0)
+    assert main(["generate", "--run", here, "--n", "9000", "--out", str(tmp_path / "a.csv")]) == 0
+    said = capsys.readouterr().err
+    assert "46 % of 9000 showers" in said
+    assert " left" in said
+
+
+@hypothesis_settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["n", "energy", "px", "vz", "side", "step", "seed", "index", "energy-min"]), st.text(max_size=12)
+)
+def test_any_text_for_a_number_is_taken_or_refused_in_one_line(name, text):
+    words = ["generate", "--run", "bundled:nope", f"--{name}={text}", "--spectrum", "power", "--out", "/nope/a.npz"]
+    err = io.StringIO()
+    with redirect_stderr(err):
+        assert main(words) == 2
+    assert err.getvalue().startswith("showerscope: ")
+
+
 def test_evaluate_prints_values_with_error_unit_and_floor(here, capsys):
     result = run_json(capsys, "evaluate", "--run", here, "--metrics", "mae,wasserstein", "--channels", "moe")
     assert set(result["metrics"]) == {"mae", "wasserstein"}
@@ -125,6 +188,23 @@ def test_evaluate_prints_values_with_error_unit_and_floor(here, capsys):
         ["generate", "--run", "nope", "--n", "0", "--out", "a.npz"],
         ["generate", "--run", "nope", "--conditions", "nope.npz", "--out", "a.npz"],
         ["generate", "--run", "nope", "--conditions", "nope.npz", "--energy", "3", "--out", "a.npz"],
+        ["generate", "--run", "nope", "--n", "200000000", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--energy", "1e9", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--energy", "1e300", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--energy", "-inf", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--px", "501", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--vx", "1e300", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--side", "0", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--step", "7", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--channels", "nope", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--spectrum", "data", "--energy", "3", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--spectrum", "data", "--index", "3", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--spectrum", "power", "--energy-max", "5", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--spectrum", "power", "--energy-max", "1e9", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--spectrum", "power", "--index", "99", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--spectrum", "power", "--conditions", "nope.npz", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--index", "1", "--out", "a.npz"],
+        ["generate", "--run", BUNDLED, "--out", "/nope/a.npz"],
         ["evaluate", "--run", "nope"],
         ["evaluate", "--run", "bundled:zdc_geant4_e2e_sae", "--threshold", "-1"],
         ["evaluate", "--run", "bundled:zdc_geant4_e2e_sae", "--metrics", "mae", "--report", "/nope/report.html"],

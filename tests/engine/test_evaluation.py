@@ -30,10 +30,18 @@ class Replay(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.zeros(3))
         self.rows = {tuple(np.float32(DATA.conditions[row])): row for row in range(len(DATA.showers))}
 
-    def sample(self, conditions, rng, light="poisson"):
+    def noise(self, conditions, rng):
+        return torch.randint(0, 3, (1,), generator=rng).expand(len(conditions))
+
+    def carry(self, noise, conditions):
+        return noise
+
+    def observed(self, expected, rng):
+        return expected
+
+    def decode(self, latent, conditions):
         rows = np.array([self.rows[tuple(c)] for c in conditions.numpy()])
-        start = int(torch.randint(0, 3, (1,), generator=rng))
-        replica = (start + np.arange(len(rows))) % 3
+        replica = (latent.numpy() + np.arange(len(rows))) % 3
         same = [np.flatnonzero(DATA.primary_id == DATA.primary_id[row]) for row in rows]
         picked = np.array([one[r % len(one)] for one, r in zip(same, replica, strict=True)])
         return torch.from_numpy(self.factor * DATA.showers[picked].astype(np.float32))

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.client import Client
-from engine.schema import Arrays, Engine, EngineDown, TrainSpec, WrongInput
+from engine.schema import Arrays, BulkRequest, BulkTask, Engine, EngineDown, Spectrum, TrainSpec, WrongInput
 from engine.server import LARGEST_BODY, LOCAL_NAMES, bind, make_app, methods, token
 from engine.service import Service
 
@@ -33,7 +33,7 @@ def wire(trained) -> Iterator[httpx.Client]:
 def test_every_method_of_the_engine_is_on_the_wire_and_nothing_else():
     wanted = {name for name in vars(Engine) if not name.startswith("_")}
     assert set(methods()) | {"upload"} == wanted  # whose body is the file
-    assert len(wanted) == 34
+    assert len(wanted) == 35
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "secret"}])
@@ -74,6 +74,14 @@ def test_answers_have_the_agreed_forms(wire, trained):
         ("generate", b'{"request": {"run": "a", "particle": {"energy_gev": NaN}}}', 422),
         ("generate", b'{"request": {"run": "a", "particle": {"energy_gev": 1e999}}}', 422),
         ("generate", b'{"request": {"run": "a", "particle": {}, "n": 1000000}}', 422),
+        ("generate", b'{"request": {"run": "a", "particle": {}, "n": 0}}', 422),
+        ("generate", b'{"request": {"run": "a", "particle": {}, "n": 100000000}}', 422),
+        ("generate", b'{"request": {"run": "a", "particle": {}, "walk": [1]}}', 422),
+        ("generate", b'{"request": {"run": "a", "particle": {}, "walk": [1, NaN]}}', 422),
+        ("generate", b'{"request": {"run": "a", "particle": {}, "walk": [1, 1e9]}}', 422),
+        ("scan", b'{"request": {"run": "a", "particle": {}, "energies_gev": [NaN]}}', 422),
+        ("scan", b'{"request": {"run": "a", "particle": {}, "n": 1}}', 422),
+        ("start_task", b'{"task": {"kind": "bulk", "request": {"run": "a", "n": 1000000000}}}', 422),
         ("submit", b'{"spec": {"seed": -1}}', 422),
         ("export", b'{"request": {"run": "a"}, "format": "exe"}', 422),
         ("runs", b" " * (LARGEST_BODY + 1), 413),
@@ -115,6 +123,27 @@ def test_an_upload_is_streamed_to_disk_under_a_plain_name_and_needs_the_token(wi
     assert "showerscope data import" in answer.json()["error"]
     assert len(set(trained[0].home.glob("uploads/*")) - before) == 1, "a refused upload leaves nothing"
     assert wire.post("/v1/upload", content=b"1", headers=KEY).status_code == 422
+
+
+def test_the_file_of_a_bulk_is_sent_under_its_name_to_whom_has_the_token(wire, trained):
+    service, run = trained
+    spectrum = Spectrum(law="power")
+    info = service.start_task(BulkTask(request=BulkRequest(run=run, spectrum=spectrum, n=50, format="root")))
+    wait_for(lambda: service.task(info.task_id).ended)
+    done = service.task(info.task_id)
+    assert done.bulk, done.error
+    assert wire.get(f"/v1/file/{info.task_id}").status_code == 401
+    answer = wire.get(f"/v1/file/{info.task_id}", headers=KEY)
+    assert answer.status_code == 200
+    assert answer.content == service.file(info.task_id).read_bytes()
+    assert f'filename="{done.bulk.file}"' in answer.headers["content-disposition"]
+    part = wire.get(f"/v1/file/{info.task_id}", headers={**KEY, "Range": "bytes=0-3"})
+    assert (part.status_code, part.content) == (206, b"root"), "a download that broke off goes on"
+    for task_id in ("nope", "bulk-0123456789abcdef", "..%2Fjobs", "evaluate-0123456789abcdef"):
+        missing = wire.get(f"/v1/file/{task_id}", headers=KEY)
+        assert missing.status_code == 404
+        assert "Traceback" not in missing.text
+    assert "task" in wire.get("/v1/file/bulk-0123456789abcdef", headers=KEY).json()["error"]
 
 
 def test_an_error_of_ours_shows_no_traceback(wire, trained, monkeypatch, caplog):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import import_files
 import numpy as np
@@ -13,6 +14,8 @@ from engine import benchmarks, zdc
 from engine.imports.base import read
 from engine.schema import (
     CONDITIONS,
+    BulkRequest,
+    BulkTask,
     CoverageTask,
     Engine,
     EngineError,
@@ -24,6 +27,8 @@ from engine.schema import (
     NotFound,
     Overrides,
     Particle,
+    ScanRequest,
+    Spectrum,
     TrainSpec,
     WrongInput,
 )
@@ -161,6 +166,93 @@ def test_a_table_of_particles_gives_n_showers_each_in_its_order(engine, run):
     rows = [Particle(energy_gev=e).conditions(939.565, 0) for e in (100.0, 1000.0)]
     made = engine.generate(GenerateRequest(run=run, conditions=rows, n=2))
     assert made["conditions"][:, 0].tolist() == [100, 100, 1000, 1000]
+
+
+def test_a_walk_moves_the_showers_of_a_seed_along_two_directions(engine, run):
+    request = GenerateRequest(run=run, particle=Particle(), n=2, seed=4, light="expected")
+    still, walked, again, further = (
+        engine.generate(request.model_copy(update={"walk": at})) for at in (None, (0.5, -1.0), (0.5, -1.0), (3.0, -1.0))
+    )
+    np.testing.assert_array_equal(walked["showers"], again["showers"])
+    for other in (still, further):
+        assert not np.array_equal(walked["showers"], other["showers"])
+    assert walked.meta["directions"]
+    assert "directions" not in still.meta
+
+
+def test_moments_stand_for_the_showers_of_the_same_request(engine, run):
+    rows = [Particle(energy_gev=e).conditions(939.565, 0) for e in (100.0, 1000.0)]
+    request = GenerateRequest(run=run, conditions=rows, n=30, seed=2)
+    showers, moments = engine.generate(request), engine.generate(request.model_copy(update={"moments": True}))
+    assert "showers" not in moments
+    whole = showers["showers"].reshape(2, 30, 44, 44)
+    assert moments["mean"].dtype == moments["sigma"].dtype == np.float32
+    np.testing.assert_allclose(moments["mean"], whole.mean(axis=1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(moments["sigma"], whole.std(axis=1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(moments["photon_sum"], showers["showers"].sum(axis=(1, 2)))
+    np.testing.assert_array_equal(moments["channels"], showers["channels"])
+
+
+def test_a_scan_gives_response_and_resolution_with_simulated_and_matched_ranges(engine, run):
+    request = ScanRequest(run=run, particle=Particle(), energies_gev=[100.0, 400.0], n=50, seed=1, simulated=True)
+    found = engine.scan(request)
+    assert found["energy_gev"].tolist() == [100, 400]
+    ranges = len(found["simulated_n"])
+    assert ranges >= 3
+    for prefix, rows in (("", 2), ("simulated_", ranges), ("matched_", ranges)):
+        for name in ("mean", "mean_error", "sigma", "sigma_error"):
+            assert found[f"{prefix}{name}"].shape == (rows, 6)
+            assert np.isfinite(found[f"{prefix}{name}"]).all()
+        np.testing.assert_allclose(found[f"{prefix}mean"][:, 0], found[f"{prefix}mean"][:, 1:].sum(axis=1))
+    for name in ("energy", "low", "high"):
+        assert found[f"simulated_{name}_gev"].shape == (ranges,)
+    # the simulation is Geant4's: 0.70 photons a GeV, less at the edges of the face
+    response = found["simulated_mean"][:, 0] / found["simulated_energy_gev"]
+    assert ((response > 0.5) & (response < 0.9)).all()
+    assert 0 < found.meta["radius_mm"] <= 48
+    assert found.meta["showers"] == found["simulated_n"].sum()
+    assert {"label", "warnings", "ms"} <= found.meta.keys()
+    again = engine.scan(request)
+    for name, array in found.arrays.items():
+        np.testing.assert_array_equal(array, again[name])
+    alone = engine.scan(request.model_copy(update={"simulated": False}))
+    assert not any(name.startswith(("simulated", "matched")) for name in alone.arrays)
+    np.testing.assert_array_equal(alone["mean"], found["mean"])
+    for change, match in (
+        ({"energies_gev": [], "simulated": False}, "no energies"),
+        ({"energies_gev": [1e9]}, "above the beam"),
+        ({"energies_gev": [0.1]}, "not above the mass"),
+        ({"convention": "nonsense"}, "convention"),
+        ({"run": "nope"}, "no run"),
+    ):
+        with pytest.raises(WrongInput, match=match):
+            engine.scan(request.model_copy(update=change))
+
+
+def test_showers_in_bulk_are_a_task_whose_file_is_kept(engine, run):
+    seed = 1 if isinstance(engine, Client) else 2
+    spectrum = Spectrum(law="power", particle=Particle(pdg=22), minimum_gev=100, maximum_gev=200)
+    request = BulkRequest(run=run, spectrum=spectrum, n=700, seed=seed)
+    started = engine.start_task(BulkTask(request=request))
+    assert started.kind == "bulk"
+    wait_for(lambda: engine.task(started.task_id).ended)
+    done = engine.task(started.task_id)
+    assert done.state == "finished", done.error
+    assert (done.done, done.total, done.unit) == (700, 700, "showers")
+    assert (done.bulk.showers, done.bulk.format) == (700, "parquet")
+    assert done.bulk.file.endswith(f"_700_seed{seed}.parquet")
+    assert read(Path(done.bulk.path)).images.rows == 700
+    assert done.bulk.bytes == Path(done.bulk.path).stat().st_size
+    step = engine.status(run).checkpoints[-1].step
+    named = BulkTask(request=request.model_copy(update={"step": step}))
+    assert engine.start_task(named).task_id == started.task_id, "what would come out the same is not done again"
+    for change, match in (
+        ({"spectrum": None}, "one of the two"),
+        ({"upload": "0" * 16 + "/a.csv", "spectrum": None}, "upload it again"),
+        ({"run": "nope"}, "no run"),
+    ):
+        with pytest.raises(WrongInput, match=match):
+            engine.start_task(BulkTask(request=request.model_copy(update=change)))
 
 
 @pytest.mark.parametrize(
