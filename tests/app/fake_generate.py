@@ -11,7 +11,6 @@ from engine.schema import (
     Arrays,
     Bulk,
     BulkTask,
-    Engine,
     GenerateRequest,
     NotFound,
     Particle,
@@ -123,7 +122,7 @@ def simulated_scan(
     return arrays, {"label": "Geant4 11.4.1", "radius_mm": radius, "showers": len(near), "warnings": warnings}
 
 
-def accept(engine: Engine | Any, task: BulkTask) -> None:
+def accept(engine: Any, task: BulkTask) -> None:
     """Raise for a bulk that cannot run."""
     request = task.request
     engine.status(request.run)

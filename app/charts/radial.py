@@ -1,0 +1,59 @@
+"""How light falls off with the distance from where the particle hits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.charts.histogram import Panel
+
+RINGS_PITCHES = (0.0, 1.25, 2.5, 3.75, 5.0, 7.5, 10.0, 15.0, 20.0)
+"""Edges of the rings, in pitches of the fibres."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Share of all light per mm² in each ring, and its error."""
+
+    edges_mm: np.ndarray
+    density: np.ndarray
+    error: np.ndarray
+
+
+def profile(showers: np.ndarray, impact_mm: np.ndarray, pitch_mm: float) -> Profile:
+    """ρ_k = Σ_s L_sk / Σ_s L_s A_sk over showers s of light L_s, of which L_sk lies in ring k; A_sk is the part of the
+    ring that lies on the face. Its error is that of a ratio of sums, n/(n−1) Σ_s (L_sk − ρ_k L_s A_sk)².
+
+    showers: (n, H, W) in photons. impact_mm: (n, 2). Rings without light or off the face are 0 ± 0; so is all of a
+    single shower's error.
+    """
+    showers = np.asarray(showers, float)
+    n, nx, ny = showers.shape
+    edges = pitch_mm * np.array(RINGS_PITCHES)
+    flat = showers.reshape(n, -1)
+    x, y = (np.arange(nx) + 0.5 - nx / 2) * pitch_mm, (np.arange(ny) + 0.5 - ny / 2) * pitch_mm
+    rings = len(edges) - 1
+    light, area = np.zeros((n, rings)), np.zeros((n, rings))
+    places, which = np.unique(np.round(np.asarray(impact_mm, float), 3), axis=0, return_inverse=True)
+    for k, (x0, y0) in enumerate(places):
+        distance = np.hypot(x[:, None] - x0, y[None] - y0).ravel()
+        inside = np.searchsorted(edges, distance, side="right")[:, None] - 1 == np.arange(rings)
+        mine = which.ravel() == k
+        light[mine] = flat[mine] @ inside
+        area[mine] = inside.sum(0) * pitch_mm**2
+    weight = flat.sum(1)[:, None] * area
+    total = weight.sum(0)
+    density = np.divide(light.sum(0), total, out=np.zeros(rings), where=total > 0)
+    scatter = np.sqrt(n / max(1, n - 1) * ((light - density * weight) ** 2).sum(0))
+    error = np.divide(scatter, total, out=np.zeros(rings), where=total > 0) if n > 1 else np.zeros(rings)
+    return Profile(edges, density, error)
+
+
+def panel(simulated: Profile, generated: Profile) -> Panel:
+    """Beside the histograms, in per cent of all light per mm²."""
+    reference, error = 100 * simulated.density, 100 * simulated.error
+    return Panel(
+        "light [% / mm²]", "distance from impact [mm]", simulated.edges_mm, reference, reference - error,
+        reference + error, 100 * generated.density, 100 * generated.error, log=True,
+    )  # fmt: skip
