@@ -111,8 +111,8 @@ def compose(
         "tooltip": {"trigger": "axis", "valueFormatter": "%.3g"},
     }  # fmt: skip
     for k, panel in enumerate(drawn):
-        width = 100 / len(drawn)
-        grid = {"left": f"{(k + 0.22) * width:.2f}%", "width": f"{0.74 * width:.2f}%"}
+        width, before = 100 / len(drawn), 0.22 if len(drawn) < 7 else 0.27  # room for labels
+        grid = {"left": f"{(k + before) * width:.2f}%", "width": f"{(0.96 - before) * width:.2f}%"}
         _frame(option, grid, panel, height, ratio if k == 0 else "", counted)
         _fill(option, k, panel, labels, point, line, dark)
     return option

@@ -54,6 +54,6 @@ def panel(simulated: Profile, generated: Profile) -> Panel:
     """Beside the histograms, in per cent of all light per mm²."""
     reference, error = 100 * simulated.density, 100 * simulated.error
     return Panel(
-        "light [% / mm²]", "distance from impact [mm]", simulated.edges_mm, reference, reference - error,
+        "light [% / mm²]", "r from impact [mm]", simulated.edges_mm, reference, reference - error,
         reference + error, 100 * generated.density, 100 * generated.error, log=True,
     )  # fmt: skip

@@ -177,7 +177,9 @@ def _frame(series: list[Series], title: str, dark: bool, low: str) -> dict[str, 
     return {
         "animation": False,
         "tooltip": {"trigger": "item", "valueFormatter": "%.3g"},
-        "legend": {"data": [s.name for s in series if len(s.value)], "top": 0, "left": 0, "itemHeight": 9},
+        "legend": {
+            "type": "scroll", "data": [s.name for s in series if len(s.value)], "top": 0, "left": 0, "itemHeight": 9,
+        },
         "grid": [
             {**grid, "top": 34, "height": middle - 34}, {**grid, "top": middle + 12, "height": HEIGHT - middle - 56}
         ],

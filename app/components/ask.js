@@ -53,7 +53,7 @@ async function askFirst(live) { // the model of the strip; the mean for the resi
   if (first.asking || !ready(live)) return;
   if (first.wanted && await askPicture(live, first)) {
     live.root.dataset.state = "ready";
-    live.at(".badge").textContent = `${round(first.made.ms, 3)} ms per shower · ${Math.round(first.made.took)} ms to here`;
+    live.at(".badge").textContent = `${round(first.made.ms, 3)} ms/shower · ${Math.round(first.made.took)} ms to here`;
     if (first.made.directions) showWalk(live);
     describe(live); schedule(live);
   }

@@ -17,8 +17,9 @@ def python_lines(request: GenerateRequest) -> str:
     """Lines that generate in their own process, from the same models as the engine."""
     arguments = [f"run={request.run!r}"]
     if request.particle is not None:
-        particle = ", ".join(f"{name}={value!r}" for name, value in request.particle.model_dump().items())
-        arguments.append(f"particle=Particle({particle})")
+        words = [f"{name}={value!r}" for name, value in request.particle.model_dump().items()]
+        first, second = ", ".join(words[:4]), ", ".join(words[4:])
+        arguments.append(f"particle=Particle(\n        {first},\n        {second},\n    )")
     arguments += [
         f"{name}={value!r}" for name, value in request.model_dump().items()
         if name not in ("run", "particle") and value != GenerateRequest.model_fields[name].default

@@ -27,7 +27,7 @@ from engine.schema import (
 
 SLOT = "bulk"
 MOST = 10_000_000
-SOURCES = {"data": "as the training data", "power": "this particle, E^−γ", "table": "an uploaded table"}
+SOURCES = {"data": "as the training data", "power": "this particle, power law", "table": "an uploaded table"}
 FORMATS: tuple[Literal["parquet"], Literal["root"]] = ("parquet", "root")
 PROBE = 256
 """Showers of the small file that the size is measured on."""

@@ -58,11 +58,11 @@ def instrument(run: RunInfo, dataset: DatasetInfo, book: Catalogue, others: list
     dark = st.context.theme.type == "dark"
     live, strip = st.container(), st.container()
     with strip:
-        left, middle, right, last = st.columns([1, 2.4, 3.4, 1.1], gap="medium", vertical_alignment="bottom")
+        left, middle, right, last = st.columns([0.8, 3.6, 2.4, 1.1], gap="medium", vertical_alignment="bottom")
     n = left.selectbox(
-        "Ensemble", ENSEMBLES, index=1, key=state.ENSEMBLE, bind="query-params", format_func=lambda n: f"{n} showers",
-        help="Generated at this particle, each with its own noise, all from the seed above: for the numbers and files "
-        "below.",
+        "Ensemble", ENSEMBLES, index=1, key=state.ENSEMBLE, bind="query-params",
+        help="Showers generated at this particle, each with its own noise, all from the seed above: for the numbers "
+        "and files below.",
     )  # fmt: skip
     with middle:
         beside = choose_beside(others)
@@ -116,7 +116,7 @@ def ensemble_request(run: RunInfo, particle: Particle, n: int) -> GenerateReques
 
 
 def facts(made: Arrays, near: Arrays) -> str:
-    """The ensemble in numbers, in a line of pairs."""
+    """The ensemble in numbers, as a list."""
     light = np.asarray(made["showers"], float).reshape(len(made["showers"]), -1).sum(1)
     replicas = np.asarray(near["showers"], float)[distributions.same_primary(near)]
     simulated = replicas.reshape(len(replicas), -1).sum(1)
@@ -124,7 +124,7 @@ def facts(made: Arrays, near: Arrays) -> str:
         f"generated Σ of {len(light)}": f"{light.mean():,.0f}, σ {light.std():,.0f} photons",
         "nearest simulated Σ": ", ".join(f"{v:,.0f}" for v in simulated),
         "empty": f"{100 * (light == 0).mean():.1f} % of generated",
-        "time": f"{made.meta.get('ms', float('nan')) / len(light):.2g} ms per shower",
+        "time": f"{made.meta.get('ms', float('nan')) / len(light):.2g} ms/shower",
     }
     items = "".join(f"<span>{html.escape(k)}</span><b>{html.escape(v)}</b>" for k, v in rows.items())
-    return f'<div class="ss-facts ss-pairs">{items}</div>'
+    return f'<div class="ss-facts ss-close">{items}</div>'

@@ -84,9 +84,15 @@ def show(run: RunInfo, dataset: DatasetInfo, book: Catalogue) -> None:
 def section(run: RunInfo, dataset: DatasetInfo, book: Catalogue) -> None:
     running: Scan | None = st.session_state.get(RUNNING)
     done: Scan | None = st.session_state.get(DONE)
-    words, light, showers, button = st.columns([2.6, 2.6, 1, 1.1], gap="medium", vertical_alignment="bottom")
+    words, light, showers, button = st.columns([2.1, 3, 0.9, 1.2], gap="medium", vertical_alignment="bottom")
     name = light.segmented_control(
-        "Light", LIGHTS, default=LIGHTS[0], key=state.SCAN_LIGHT, bind="query-params", required=True
+        "Light",
+        LIGHTS,
+        default=LIGHTS[0],
+        format_func=lambda name: name.replace("channel", "ch"),
+        key=state.SCAN_LIGHT,
+        bind="query-params",
+        required=True,
     )
     n = showers.selectbox(
         "Showers an energy", SHOWERS, index=1, key=state.SCAN_SHOWERS, bind="query-params"
