@@ -1,7 +1,8 @@
 // What the panel asks the engine while something is dragged: one request in flight a model, the newest wish wins.
 
 const NEAREST_EVERY_MS = 90;
-const MEANS_EVERY_MS = 250; // of the mean that the residual needs while single showers are drawn
+const MEANS_EVERY_MS = 500; // of the mean that the residual needs while single showers are drawn, or rarer:
+const PICTURES_A_MEAN = 12; // where an engine is slow, a mean must not cost the drag its pace
 const OTHERS_EVERY_MS = 150; // while the first model has wishes of its own
 const RESIDUAL_OF = 16;
 const LONGEST_WAIT_MS = 16000;
@@ -9,7 +10,7 @@ const LONGEST_WAIT_MS = 16000;
 function refresh(live) {
   for (const model of live.models) model.wanted = true;
   live.sought = live.meansWanted = true;
-  showImpact(live); describe(live); paintPad(live);
+  showImpact(live); describe(live); schedulePad(live);
   askFirst(live); askNearest(live);
 }
 
@@ -58,9 +59,14 @@ async function askFirst(live) { // the model of the strip; the mean for the resi
     describe(live); schedule(live);
   }
   if (live.meansWanted && live.sight.shown === "one" && !first.asking && ready(live)
-    && (!first.wanted || performance.now() - live.meansAt > MEANS_EVERY_MS)) await askMeans(live, first);
+    && (!first.wanted || meansAreDue(live))) await askMeans(live, first);
   askOthers(live);
   if (first.wanted && ready(live)) askFirst(live);
+}
+
+function meansAreDue(live) {
+  const pause = Math.max(MEANS_EVERY_MS, PICTURES_A_MEAN * (live.models[0].made?.took ?? 0));
+  return performance.now() - live.meansAt > pause;
 }
 
 async function askMeans(live, first) {

@@ -33,7 +33,17 @@ function fit(canvas, height) { // pixels of the screen, and the pen for them
   return pen;
 }
 
+function unchanged(live, canvas, scene) { // a picture that stands as it should costs nothing
+  const { sight, fibre, config } = live, ink = inkOf(live);
+  const now = [scene.values, scene.top, scene.log, scene.impact?.join(), fibre?.join(), sight.towers, sight.common, config.readout,
+    config.detector.shape.join(), canvas.clientWidth, window.devicePixelRatio, ink];
+  const same = canvas.drawn?.every((part, k) => part === now[k]);
+  canvas.drawn = now;
+  return same;
+}
+
 function paint(live, canvas, scene) {
+  if (unchanged(live, canvas, scene)) return;
   const [nx, ny] = live.config.detector.shape;
   const cell = Math.max(1, (canvas.clientWidth - MARGIN.left - MARGIN.right) / nx);
   const pen = fit(canvas, cell * ny + MARGIN.top + MARGIN.bottom);
@@ -141,5 +151,6 @@ function bar(live, pen, scene, height, ink) { // colour bar as high as a face of
 
 function paintBar(live, canvas, scene, beside) {
   const height = beside.clientHeight;
+  if (unchanged(live, canvas, { top: scene.top, log: scene.log, values: height })) return;
   if (height > MARGIN.top + MARGIN.bottom) bar(live, fit(canvas, height), scene, height, inkOf(live));
 }

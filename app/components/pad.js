@@ -29,6 +29,12 @@ function paintPad(live) {
     + "Arrow keys move it by one fibre, with Shift by a tenth of a millimetre.");
 }
 
+function schedulePad(live) { // once a frame, for reading its size after the words changed would lay the page out again
+  if (live.padQueued) return;
+  live.padQueued = true;
+  requestAnimationFrame(() => { live.padQueued = false; paintPad(live); });
+}
+
 function tintCloud(live) { // the density of training particles, once
   const { bins: [nx, ny], density } = live.config.pad, counts = readBytes(density);
   const image = new ImageData(nx, ny);

@@ -95,7 +95,7 @@ function listen(live) {
   for (const name of ["towers", "common"]) live.at(`.${name}`).onchange = changed((at) => { live.sight[name] = at.checked; });
   for (const canvas of [".generated", ".simulated", ".residual"]) readsFibres(live, live.at(canvas));
   buildPad(live);
-  new ResizeObserver(() => { schedule(live); paintPad(live); }).observe(live.at(".stage"));
+  new ResizeObserver(() => { schedule(live); schedulePad(live); }).observe(live.at(".stage"));
 }
 
 function readsFibres(live, canvas) {
@@ -144,15 +144,21 @@ function open(parentElement) {
   return live;
 }
 
+function readoutOf({ readout: own }) {
+  if (!own) return null;
+  const [towers, common, channel] = [own.towers, own.common, own.channel].map(readBytes);
+  return { ...own, towers, common, channel };
+}
+
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const live = (parentElement.showerscope ??= open(parentElement));
-  const before = live.config;
+  const before = live.told;
+  live.told = data;
   const changed = (...names) => !before || names.some((name) => JSON.stringify(before[name]) !== JSON.stringify(data[name]));
-  live.config = { ...data, palette: readBytes(data.palette), diverging: readBytes(data.diverging) };
-  if (data.readout) {
-    for (const name of ["towers", "common", "channel"]) live.config.readout = { ...live.config.readout, [name]: readBytes(data.readout[name]) };
-  }
+  const kept = changed("readout") ? readoutOf(data) : live.readout;
+  live.readout = kept;
+  live.config = { ...data, readout: kept, palette: readBytes(data.palette), diverging: readBytes(data.diverging) };
   live.at(".label").textContent = `Simulation: ${data.label}.`;
   live.release = () => { if (!Number.isNaN(pzOf(live))) setStateValue("particle", { ...live.particle }); };
   live.tell = () => setStateValue("sight", { ...live.sight });
@@ -171,7 +177,7 @@ export default function (component) {
   } else {
     legend(live);
     if (models || live.root.dataset.state === "stale" || changed("seed", "data", "convention")) refresh(live);
-    else { schedule(live); paintPad(live); }
+    else { schedule(live); schedulePad(live); }
   }
   window.addEventListener("showerscope:save", live.save);
   return () => {

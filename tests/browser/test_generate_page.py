@@ -6,13 +6,13 @@ printed (`pytest -s`), never asserted: a shared machine is no stop-watch.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import re
 import statistics
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -102,7 +102,8 @@ def test_the_impact_point_is_dragged_on_the_pad_and_stays_on_shell(served: str, 
     px, py = (float(page.locator(f"input#{name}_gev-number").input_value()) for name in ("px", "py"))
     pz = float((page.locator(".shell dd").first.inner_text()).split()[0])
     assert pz**2 + px**2 + py**2 + 0.939565**2 == pytest.approx(500**2, rel=1e-5)
-    assert 112_600 * px / pz == pytest.approx(x, abs=0.05)
+    last = f"{112_600 * px / pz:.2f},{112_600 * py / pz:.2f}"
+    expect(root).to_have_attribute("data-impact", last, timeout=10_000)  # the newest wish is the one that is drawn
     no_traceback(page)
     assert complaints == []
 
@@ -387,27 +388,22 @@ def test_ten_sessions_that_drag_at_once_are_all_answered(address: str, page: Pag
     page.goto("about:blank")
     energies = np.geomspace(50, 2000, EACH)
 
-    async def session(http: httpx.AsyncClient, seed: int, until: float) -> list[float]:
+    def session(seed: int) -> list[float]:
         took = []
-        for energy in np.roll(energies, 3 * seed):
-            if time.monotonic() > until:
-                break
-            body = {"run": run, "particle": {"energy_gev": float(energy)}, "seed": seed}
-            began = time.monotonic()
-            reply = await http.post(f"{address}/api/shower", json=body, headers={"x-showerscope-key": keys[0]})
-            took.append(1000 * (time.monotonic() - began))
-            assert reply.status_code == 200, reply.text
+        with httpx.Client(timeout=30, headers={"x-showerscope-key": keys[0]}, trust_env=False) as http:
+            for energy in np.roll(energies, 3 * seed):
+                if time.monotonic() > began + LONGEST_S:
+                    break
+                body = {"run": run, "particle": {"energy_gev": float(energy)}, "seed": seed}
+                asked = time.monotonic()
+                reply = http.post(f"{address}/api/shower", json=body)
+                took.append(1000 * (time.monotonic() - asked))
+                assert reply.status_code == 200, reply.text
         return took
 
-    async def all_of_them() -> list[float]:
-        limits = httpx.Limits(max_connections=SESSIONS)
-        async with httpx.AsyncClient(timeout=30, limits=limits, trust_env=False) as http:
-            until = time.monotonic() + LONGEST_S
-            parts = await asyncio.gather(*(session(http, k, until) for k in range(SESSIONS)))
-        return [ms for part in parts for ms in part]
-
     began = time.monotonic()
-    took = asyncio.run(all_of_them())
+    with ThreadPoolExecutor(SESSIONS) as pool:
+        took = [ms for part in pool.map(session, range(SESSIONS)) for ms in part]
     p50, p95 = np.percentile(took, [50, 95])
     print(
         f"\n{SESSIONS} sessions, {len(took)} showers in {time.monotonic() - began:.1f} s: "
