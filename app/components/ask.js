@@ -53,7 +53,7 @@ async function askFirst(live) { // the model of the strip; the mean for the resi
   const first = live.models[0];
   if (first.asking || !ready(live)) return;
   if (first.wanted && await askPicture(live, first)) {
-    live.root.dataset.state = "ready";
+    live.root.dataset.state = "ready"; live.patience = 0;
     live.at(".badge").textContent = `${round(first.made.ms, 3)} ms/shower · ${Math.round(first.made.took)} ms to here`;
     if (first.made.directions) showWalk(live);
     describe(live); schedule(live);

@@ -12,7 +12,7 @@ function niceTicks(top, log) {
     const unit = [1, 2, 5, 10].find((m) => top / (m * step) <= 6) * step;
     return Array.from({ length: Math.floor(top / unit + 1e-9) + 1 }, (_, k) => round(k * unit));
   }
-  return [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000].filter((t) => t <= top);
+  return [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 1e4, 3e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10].filter((t) => t <= top);
 }
 
 function shareOf(value, top, log) { return log ? Math.log1p(Math.max(0, value)) / Math.log1p(top) : value / top; }

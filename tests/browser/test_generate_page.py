@@ -10,6 +10,7 @@ import io
 import os
 import re
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,14 +22,19 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 from test_main import (  # fixtures among them
+    ROOT,
     address,  # noqa: F401
     before_fake_engine,
     browser,  # noqa: F401
     complaints,  # noqa: F401
+    free_port,
     no_traceback,
     number,
     page,  # noqa: F401
     panel,
+    start,
+    stop,
+    wait_for,
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -273,6 +279,35 @@ def test_conditions_off_shell_are_said_and_the_panel_recovers(served: str, page:
     expect(root).to_have_attribute("data-state", "ready")
     no_traceback(page)
     assert [said for said in complaints if "422" not in said and "500" not in said] == []
+
+
+def test_an_engine_that_goes_leaves_the_last_picture_and_is_found_again(page: Page, tmp_path: Path):  # noqa: F811
+    port, app_port = free_port(), free_port()
+    engine = [sys.executable, str(ROOT / "tests" / "app" / "serve_fake.py"), "--port", str(port)]
+    app = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(app_port)]
+    where = {"PYTHONPATH": str(ROOT), "SHOWERSCOPE_ENGINE": f"http://127.0.0.1:{port}"}
+    started = [start(engine, tmp_path, tmp_path / "fake.log", **where)]
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", started[0], tmp_path / "fake.log")
+        started.append(start(app, tmp_path, tmp_path / "app.log", **where))
+        wait_for(f"http://127.0.0.1:{app_port}/_stcore/health", started[1], tmp_path / "app.log")
+        page.goto(f"http://127.0.0.1:{app_port}")
+        root = panel(page)
+        settled(page)
+        stop(started[0])
+        page.locator("canvas.pad").focus()
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(".badge")).to_contain_text("last good picture", timeout=20_000)
+        assert painted(page.locator("canvas.generated")) > 3
+        no_traceback(page)
+        started[0] = start(engine, tmp_path, tmp_path / "fake.log", **where)
+        expect(root).to_have_attribute("data-state", "ready", timeout=60_000)
+        last = root.get_attribute("data-impact")
+        page.keyboard.press("ArrowRight")
+        expect(root).not_to_have_attribute("data-impact", last or "", timeout=20_000)
+    finally:
+        for process in started:
+            stop(process)
 
 
 # ---------------------------------------------------------------------------------------------------------- take away
