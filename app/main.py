@@ -26,6 +26,7 @@ from starlette.routing import Route
 
 from app import tickets
 from app.client import LIMITS, TIMEOUT, engine_address, error_of, token_header
+from app.components.sights import Step
 from app.state import API_KEY
 from engine.schema import GenerateRequest, Particle
 
@@ -33,7 +34,6 @@ LARGEST_BODY = 4096
 MOST_SHOWERS = 64
 TASK = re.compile(r"[A-Za-z0-9_-]{1,100}")
 PASSED_ON = ("content-length", "content-range", "content-disposition", "accept-ranges", "etag", "last-modified")
-Step = Annotated[float, Field(ge=-3, le=3, allow_inf_nan=False)]
 COLLECT_EVERY_S = 60.0
 
 

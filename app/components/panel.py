@@ -135,7 +135,7 @@ def panel_data(
         "revision": st.session_state.get(state.PANEL_REVISION, 0),
         "palette": packed(VIRIDIS),
         "diverging": packed(DIVERGING),
-        "dark": dark,
+        "dark": dark,  # so that the panel is drawn again, in the other ink
     }  # fmt: skip
 
 

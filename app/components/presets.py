@@ -9,6 +9,7 @@ from app import state
 from engine.schema import Catalogue, DatasetInfo, DetectorInfo, Particle, WrongInput
 
 SPECTATOR_GEV = 2510.0
+NUCLEONS = (2112, 2212)
 SMOKE = Particle(pdg=22, energy_gev=513.318, side=-1)
 """Of the test that AliceO2's fast simulation runs."""
 
@@ -48,13 +49,14 @@ def presets(dataset: DatasetInfo, detector: DetectorInfo, book: Catalogue) -> li
     def hit(energy_gev: float, x_mm: float, y_mm: float) -> Particle:
         return aimed(Particle(pdg=first, energy_gev=energy_gev), x_mm, y_mm, detector, kind.mass_mev)
 
+    direct = Preset(
+        f"Direct {kind.name} hit",
+        f"{spectator.energy_gev:,.0f} GeV on the axis: a spectator of a lead nucleus at √s_NN = 5.02 TeV carries half "
+        "of that.",
+        spectator,
+    )
     made = [
-        Preset(
-            f"Direct {kind.name} hit",
-            f"{spectator.energy_gev:,.0f} GeV on the axis: a spectator of a lead nucleus at √s_NN = 5.02 TeV "
-            "carries half of that.",
-            spectator,
-        ),
+        *([direct] if first in NUCLEONS else []),
         Preset(
             "γ from π⁰",
             "50 GeV: half of a π⁰ of 100 GeV. Its two photons part by at least 2 m/E = 2.7 mrad, 304 mm at the face, "

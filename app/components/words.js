@@ -63,6 +63,7 @@ function readout(live) {
   box.textContent = `fibre (${i}, ${j}) · x ${signed((i + 0.5 - nx / 2) * pitch)} mm, `
     + `y ${signed((j + 0.5 - ny / 2) * pitch)} mm · generated ${value(drawnValues(live, live.models[0].made))}, `
     + `simulated ${value(drawnValues(live, live.real))} photons`
+    + live.models.slice(1).map((model) => `, ${model.name} ${value(drawnValues(live, model.made))}`).join("")
     + (difference ? `, residual ${signed(difference.values[i * ny + j], 2)}` : "")
     + (own ? ` · channel ${own.channel[i * ny + j] + 1}` : "");
 }

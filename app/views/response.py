@@ -19,6 +19,7 @@ ENERGIES = 16
 AT_ONCE = 4
 SHOWERS = [100, 200, 500, 1000]
 LIGHTS = ("photon sum", *(f"channel {k + 1}" for k in range(5)))
+COLUMNS = ("energy_gev", "mean", "mean_error", "sigma", "sigma_error")
 RUNNING, DONE = "_scan_running", "_scan_done"
 TICK_S = 0.1
 
@@ -54,9 +55,6 @@ class Scan:
 
     def simulated(self, light: int, before: str = "simulated_") -> Points:
         return Points(*(column(self.pieces[0], name, before, light) for name in COLUMNS))
-
-
-COLUMNS = ("energy_gev", "mean", "mean_error", "sigma", "sigma_error")
 
 
 def column(part: Arrays, name: str, before: str, light: int) -> np.ndarray:
