@@ -17,11 +17,20 @@ function niceTicks(top, log) {
 
 function shareOf(value, top, log) { return log ? Math.log1p(Math.max(0, value)) / Math.log1p(top) : value / top; }
 
-function inkOf(live) { return getComputedStyle(live.root).color; }
-function fontOf() { return "11px " + getComputedStyle(document.body).fontFamily; }
+// What a layout must be computed for is asked once and kept until the size changes: after each picture words change too.
+function inkOf(live) { return live.ink ??= getComputedStyle(live.root).color; }
+function fontOf() { return fontOf.kept ??= "11px " + getComputedStyle(document.body).fontFamily; }
+function widthOf(canvas) { return canvas.wide || (canvas.wide = canvas.clientWidth); }
+function forgetSizes(live) {
+  live.ink = null;
+  for (const canvas of live.root.querySelectorAll("canvas")) canvas.wide = 0;
+}
+
+function say(node, text) { if (node.textContent !== text) node.textContent = text; }
 
 function fit(canvas, height) { // pixels of the screen, and the pen for them
-  const ratio = window.devicePixelRatio || 1, width = canvas.clientWidth;
+  const ratio = window.devicePixelRatio || 1, width = widthOf(canvas);
+  canvas.tall = height;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
@@ -36,7 +45,7 @@ function fit(canvas, height) { // pixels of the screen, and the pen for them
 function unchanged(live, canvas, scene) { // a picture that stands as it should costs nothing
   const { sight, fibre, config } = live, ink = inkOf(live);
   const now = [scene.values, scene.top, scene.log, scene.impact?.join(), fibre?.join(), sight.towers, sight.common, config.readout,
-    config.detector.shape.join(), canvas.clientWidth, window.devicePixelRatio, ink];
+    config.detector.shape.join(), widthOf(canvas), window.devicePixelRatio, ink];
   const same = canvas.drawn?.every((part, k) => part === now[k]);
   canvas.drawn = now;
   return same;
@@ -45,7 +54,7 @@ function unchanged(live, canvas, scene) { // a picture that stands as it should 
 function paint(live, canvas, scene) {
   if (unchanged(live, canvas, scene)) return;
   const [nx, ny] = live.config.detector.shape;
-  const cell = Math.max(1, (canvas.clientWidth - MARGIN.left - MARGIN.right) / nx);
+  const cell = Math.max(1, (widthOf(canvas) - MARGIN.left - MARGIN.right) / nx);
   const pen = fit(canvas, cell * ny + MARGIN.top + MARGIN.bottom);
   canvas.cell = cell;
   face(live, pen, scene, cell, inkOf(live));
@@ -150,7 +159,7 @@ function bar(live, pen, scene, height, ink) { // colour bar as high as a face of
 }
 
 function paintBar(live, canvas, scene, beside) {
-  const height = beside.clientHeight;
+  const height = beside.tall ?? 0;
   if (unchanged(live, canvas, { top: scene.top, log: scene.log, values: height })) return;
   if (height > MARGIN.top + MARGIN.bottom) bar(live, fit(canvas, height), scene, height, inkOf(live));
 }

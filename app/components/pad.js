@@ -4,7 +4,7 @@ const LEAST_DRAG_PX = 3;
 
 function padLayout(live, canvas) {
   const [rx, ry] = live.config.pad.reach; // mm from the middle of the face to the pad's edge
-  const width = canvas.clientWidth, scale = width / (2 * rx);
+  const width = widthOf(canvas), scale = width / (2 * rx);
   return { width, height: 2 * ry * scale, toPixel: ([x, y]) => [(x + rx) * scale, (ry - y) * scale],
     toMm: (x, y) => [x / scale - rx, ry - y / scale] };
 }

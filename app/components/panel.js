@@ -95,7 +95,7 @@ function listen(live) {
   for (const name of ["towers", "common"]) live.at(`.${name}`).onchange = changed((at) => { live.sight[name] = at.checked; });
   for (const canvas of [".generated", ".simulated", ".residual"]) readsFibres(live, live.at(canvas));
   buildPad(live);
-  new ResizeObserver(() => { schedule(live); schedulePad(live); }).observe(live.at(".stage"));
+  new ResizeObserver(() => { forgetSizes(live); schedule(live); schedulePad(live); }).observe(live.at(".stage"));
 }
 
 function readsFibres(live, canvas) {
@@ -154,6 +154,7 @@ export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const live = (parentElement.showerscope ??= open(parentElement));
   const before = live.told;
+  live.ink = null; // the theme may have changed
   live.told = data;
   const changed = (...names) => !before || names.some((name) => JSON.stringify(before[name]) !== JSON.stringify(data[name]));
   const kept = changed("readout") ? readoutOf(data) : live.readout;

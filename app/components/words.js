@@ -6,7 +6,10 @@ const SLIDERS = [
 ];
 
 function caption(live, name, title, detail) {
-  const place = live.at(name), bold = document.createElement("b"), small = document.createElement("span");
+  const place = live.at(name), said = [...title, detail].join("\n");
+  if (place.said === said) return;
+  place.said = said;
+  const bold = document.createElement("b"), small = document.createElement("span");
   [bold.textContent, small.textContent, small.className] = [title[0], detail, "muted"];
   place.replaceChildren(bold, title[1] ?? "", document.createElement("br"), small);
 }
@@ -54,7 +57,7 @@ function captions(live) {
 function readout(live) {
   const box = live.at(".readout");
   if (!live.fibre) {
-    box.textContent = "Point at a fibre, or focus a picture and use the arrow keys. Drag on the large picture to aim.";
+    say(box, "Point at a fibre, or focus a picture and use the arrow keys. Drag on the large picture to aim.");
     return;
   }
   const [nx, ny] = live.config.detector.shape, pitch = live.config.detector.pitch_mm, [i, j] = live.fibre;
@@ -72,12 +75,13 @@ function dependent(live, pz) { // conditions that follow from species, energy an
   const p = live.particle, kind = kindOf(live), side = p.side < 0 ? "−" : "";
   const rows = [["pz", Number.isNaN(pz) ? "none: off the mass shell" : `${side}${round(Math.abs(pz), 6)} GeV`],
     ["mass", `${round(kind.mass_mev, 6)} MeV`], ["charge", `${kind.charge_e} e`]];
-  live.at(".shell").replaceChildren(...rows.flatMap(([name, value]) => [
+  const said = rows.join("\n");
+  if (live.shellSaid !== said) live.at(".shell").replaceChildren(...rows.flatMap(([name, value]) => [
     Object.assign(document.createElement("dt"), { textContent: name }),
     Object.assign(document.createElement("dd"), { textContent: value })]));
-  live.at(".shell").title = "These follow: pz from the mass shell, mass and charge from the species";
-  live.at(".vertex summary .muted").textContent =
-    `(${[p.vx_cm, p.vy_cm, p.vz_cm].map((v) => round(v, 3)).join(", ")}) cm, towards z ${p.side < 0 ? "<" : ">"} 0`;
+  live.shellSaid = said;
+  say(live.at(".vertex summary .muted"),
+    `(${[p.vx_cm, p.vy_cm, p.vz_cm].map((v) => round(v, 3)).join(", ")}) cm, towards z ${p.side < 0 ? "<" : ">"} 0`);
 }
 
 function describe(live) {
@@ -90,9 +94,8 @@ function describe(live) {
     live.rows[name]?.classList.toggle("outside", Boolean(out));
     if (out) outside.push(`${title} (${round(axis.lo, 3)} to ${round(axis.hi, 3)} ${unit})`);
   }
-  box.className = "range";
   if (Number.isNaN(pz)) {
-    box.classList.add("wrong");
+    box.className = "range wrong";
     live.root.dataset.state = "refused";
     box.textContent = `Not a particle: ${p.energy_gev} GeV does not carry the mass of a ${kind.name} and this `
       + "transverse momentum. Raise the energy or lower px, py.";
@@ -101,11 +104,12 @@ function describe(live) {
   const ood = made?.ood, far = outside.length || kind.trained === false || ood > 0.99;
   const share = ood === undefined ? "" : ood >= 1 ? "further out than every training particle"
     : `further out than ${(100 * ood).toFixed(0)} % of training particles`;
-  if (far) box.classList.add("far");
+  const looks = far ? "range far" : "range";
+  if (box.className !== looks) box.className = looks;
   const lines = [];
   if (kind.trained === false) lines.push(`${kind.name} was not in training.`);
   if (outside.length) lines.push(`Outside the 1–99 % training range: ${outside.join(", ")}.`);
   lines.push(...(made?.warnings ?? []));
   if (share) lines.push((far ? "Extrapolation: " : "Inside the training range: ") + share + ".");
-  box.textContent = lines.join(" ");
+  say(box, lines.join(" "));
 }
