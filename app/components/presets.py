@@ -65,12 +65,13 @@ def presets(dataset: DatasetInfo, detector: DetectorInfo, book: Catalogue) -> li
         ),
         Preset(
             "Grazing",
-            f"500 GeV, one millimetre inside the edge of the face (x = {half_x - 1:g} mm): half of the light leaks.",
+            f"500 GeV, one millimetre inside the face's edge (x = {half_x - 1:g} mm): a part of the light is lost.",
             hit(500.0, half_x - 1, 0.2 * half_y),
         ),
         Preset(
             "Miss",
-            f"500 GeV at x = {1.2 * half_x:.1f} mm, beside the face, which ends at {half_x:g} mm: dark, or nearly.",
+            f"500 GeV at x = {1.2 * half_x:.1f} mm, beside the face, which ends at {half_x:g} mm. Training holds few "
+            "such particles or none.",
             hit(500.0, 1.2 * half_x, 0.0),
         ),
         Preset("Smoke particle", "γ of 513.318 GeV towards z < 0: AliceO2 tests its fast simulation with it.", SMOKE),

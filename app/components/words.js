@@ -16,7 +16,7 @@ function caption(live, name, title, detail) {
 
 function lightOf(made) { // light of what is drawn
   if (made.one) return ` · Σ ${photons(made.sum)} photons`;
-  return ` · Σ ${photons(made.sum)} ± ${photons(made.spread)} photons`;
+  return ` · Σ ${photons(made.sum)}, σ ${photons(made.spread)} photons`;
 }
 
 function drawnOf(made) { return made.one ? "" : `, ${made.drawn === "sigma" ? "σ" : "mean"} of ${made.n}`; }
