@@ -11,6 +11,7 @@ import asyncio
 import gc
 import hmac
 import importlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,29 +19,42 @@ from typing import Annotated, Any
 
 import httpx
 import streamlit as st
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from app.client import LIMITS, TIMEOUT, engine_address, token_header
+from app import tickets
+from app.client import LIMITS, TIMEOUT, engine_address, error_of, token_header
+from app.components.sights import Step
 from app.state import API_KEY
 from engine.schema import GenerateRequest, Particle
 
 LARGEST_BODY = 4096
+MOST_SHOWERS = 64
+TASK = re.compile(r"[A-Za-z0-9_-]{1,100}")
+PASSED_ON = ("content-length", "content-range", "content-disposition", "accept-ranges", "etag", "last-modified")
 COLLECT_EVERY_S = 60.0
 
 
 class LiveShower(BaseModel):
-    """What the slider panel may ask: few showers of one particle."""
+    """What the slider panel may ask: few showers of one particle, or mean and spread of some more."""
 
     model_config = ConfigDict(extra="forbid")
     run: Annotated[str, Field(max_length=200)]
     particle: Particle
     step: int | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    n: Annotated[int, Field(ge=1, le=64)] = 1
+    n: Annotated[int, Field(ge=1, le=256)] = 1
     convention: Annotated[str, Field(max_length=40)] = "paper"
+    walk: tuple[Step, Step] | None = None
+    moments: bool = False
+
+    @model_validator(mode="after")
+    def _few(self) -> LiveShower:
+        if self.n > MOST_SHOWERS and not self.moments:
+            raise ValueError(f"at most {MOST_SHOWERS} showers at once, or their moments")
+        return self
 
 
 class LiveNearest(BaseModel):
@@ -108,6 +122,39 @@ async def nearest(request: Request) -> Response:
     return await forward(request, "nearest", LiveNearest)
 
 
+async def file(request: Request) -> Response:
+    """GET /api/file/TASK: a task's file, passed on piece by piece however large, to who holds a link of the page's."""
+    task_id = request.path_params["task_id"]
+    query = request.query_params
+    said = tickets.refusal(task_id, query.get("expires", ""), query.get("proof", ""))
+    if said or not TASK.fullmatch(task_id):
+        return PlainTextResponse(said or "No task has such a name.", 403)
+    asked = {name: request.headers[name] for name in ("range", "if-range") if name in request.headers}
+    address = f"{engine_address()}/v1/file/{task_id}"
+    http = engine_http(request)
+    try:
+        reply = await http.send(http.build_request("GET", address, headers=token_header() | asked), stream=True)
+    except httpx.TransportError:
+        return PlainTextResponse("The engine does not answer. Try again when it runs.", 503)
+    if not reply.is_success:
+        await reply.aread()
+        await reply.aclose()
+        return PlainTextResponse(f"{error_of(reply)}.".replace("..", "."), reply.status_code)
+    headers = {name: reply.headers[name] for name in PASSED_ON if name in reply.headers}
+    headers.setdefault("content-disposition", f'attachment; filename="{task_id}"')
+    kind = reply.headers.get("content-type", "application/octet-stream")
+    return StreamingResponse(pieces(reply), reply.status_code, headers=headers, media_type=kind)
+
+
+async def pieces(reply: httpx.Response) -> AsyncIterator[bytes]:
+    """The body as it comes; the engine is let go of when the browser is."""
+    try:
+        async for piece in reply.aiter_raw():
+            yield piece
+    finally:
+        await reply.aclose()
+
+
 async def collect_garbage() -> None:
     """Streamlit's own collection after every rerun is off (it costs up to 0.4 s a rerun): collect in the pauses."""
     gc.freeze()
@@ -141,6 +188,7 @@ app = st.App(
     routes=[
         Route("/api/shower", shower, methods=["POST"]),
         Route("/api/nearest", nearest, methods=["POST"]),
+        Route("/api/file/{task_id}", file, methods=["GET"]),
     ],
     lifespan=lifespan,
     on_script_error=hide_traceback,

@@ -49,6 +49,8 @@ READING, LEAST, SLOW = "reading", "least", "slow"
 GROUP, SPECTRUM, BATCH = "group", "spectrum", "batch"
 LIKE_WHICH, PLACE, LIGHT = "like_which", "place", "light"
 BROKEN, WEAK, OVER, CELL = "broken", "weak", "over", "cell"
+ALSO, REFERENCE, INTERVAL, LOG_COUNTS = "also", "reference", "bars", "log"
+SCAN_OPEN, SCAN_LIGHT, SCAN_SHOWERS, BULK_OPEN = "scan", "scan_light", "scan_n", "bulk"
 
 # A lasso lives in the browser's chart, and a region is known only when it is found.
 LASSO, MAP_REGION = "lasso", "region"
@@ -64,7 +66,7 @@ PARTICLE_URL = {
 }
 
 # Keys of the session alone.
-PARTICLE, PANEL, PANEL_REVISION = "_particle", "panel", "_panel_revision"
+PARTICLE, PANEL, PANEL_REVISION, SIGHT = "_particle", "panel", "_panel_revision", "_sight"
 KEPT, RETRY = "_kept", "_retry"
 MOST_KEPT = 24
 """Answers that a session holds for bad times; the oldest goes first."""

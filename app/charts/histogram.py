@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import gammaincinv
@@ -34,6 +35,35 @@ def garwood(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, gammaincinv(counts + 1, 1 - TAIL)
 
 
+@dataclass(frozen=True)
+class Panel:
+    """Reference and model over the same bins. edges: (n+1,). reference with its interval low to high, and value: (n,).
+    name stands above, unit below; error: of the value, where it is not that of counts. log: the upper axis."""
+
+    name: str
+    unit: str
+    edges: np.ndarray
+    reference: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    value: np.ndarray
+    error: np.ndarray | None = None
+    log: bool = False
+
+    def floor(self) -> float:
+        """Where a logarithmic axis begins: half of the smallest height above 0."""
+        heights = np.concatenate([self.reference, self.value])
+        heights = heights[np.isfinite(heights) & (heights > 0)]
+        return float(heights.min()) / 2 if len(heights) else 0.5
+
+
+def interval_of(counts: np.ndarray, kind: Literal["garwood", "sqrt"]) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the bars of counts: Garwood's 68.27 % interval, or N ± √N."""
+    if kind == "garwood":
+        return garwood(counts)
+    return counts - np.sqrt(counts), counts + np.sqrt(counts)
+
+
 def panels(
     names: Sequence[str],
     simulated: Sequence[np.ndarray],
@@ -47,12 +77,32 @@ def panels(
     height: int = 330,
     counted: str = "showers",
     edges: Sequence[np.ndarray | None] = (),
+    interval: Literal["garwood", "sqrt"] = "garwood",
+    log: bool = False,
+    more: Sequence[Panel] = (),
 ) -> dict[str, Any]:
     """An ECharts spec: one panel a name, the generated counts scaled to the number of simulated showers.
 
-    counted: what they are counts of. edges: bins of each panel, where `edges_of` does not suit. Raises `ValueError`
-    when the lists are not equally long.
+    counted: what they are counts of. edges: bins of each panel, where `edges_of` does not suit. interval: of the
+    simulated counts. log: the axis of counts. more: panels that stand behind. Raises `ValueError` when the lists are
+    not equally long.
     """
+    drawn = []
+    for k, (name, sim, gen) in enumerate(zip(names, simulated, generated, strict=True)):
+        given = edges[k] if edges else None
+        own = edges_of([sim, gen], bins) if given is None else given
+        seen = count(sim, own)
+        scaled = count(gen, own) * (len(sim) / max(1, len(gen)))
+        unit = units if isinstance(units, str) else units[k]
+        drawn.append(Panel(name, unit, own, seen, *interval_of(seen, interval), scaled, log=log))
+    return compose([*drawn, *more], dark, ratio, labels, colours, height, counted)
+
+
+def compose(
+    drawn: Sequence[Panel], dark: bool, ratio: str, labels: tuple[str, str], colours: tuple[str, str] | None,
+    height: int, counted: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Panels beside each other, each with its ratio below."""
     point, line = colours or (ink(dark), GENERATED)
     option: dict[str, Any] = {
         "animation": False,
@@ -60,45 +110,44 @@ def panels(
         "legend": {"data": list(labels), "top": 0, "left": 0, "itemHeight": 9},
         "tooltip": {"trigger": "axis", "valueFormatter": "%.3g"},
     }  # fmt: skip
-    n = len(names)
-    for k, (name, sim, gen) in enumerate(zip(names, simulated, generated, strict=True)):
-        given = edges[k] if edges else None
-        own = edges_of([sim, gen], bins) if given is None else given
-        left, width = 100 * k / n, 100 / n
-        grid = {"left": f"{left + 0.22 * width:.2f}%", "width": f"{0.74 * width:.2f}%"}
-        unit = units if isinstance(units, str) else units[k]
-        _frame(option, grid, name, own, unit, height, ratio if k == 0 else "", counted)
-        _fill(option, k, sim, gen, own, labels, point, line, dark)
+    for k, panel in enumerate(drawn):
+        width, before = 100 / len(drawn), 0.22 if len(drawn) < 7 else 0.27  # room for labels
+        grid = {"left": f"{(k + before) * width:.2f}%", "width": f"{(0.96 - before) * width:.2f}%"}
+        _frame(option, grid, panel, height, ratio if k == 0 else "", counted)
+        _fill(option, k, panel, labels, point, line, dark)
     return option
 
 
 def _frame(
-    option: dict[str, Any], grid: dict[str, str], name: str, edges: np.ndarray, unit: str, height: int, ratio: str,
-    counted: str,
+    option: dict[str, Any], grid: dict[str, str], panel: Panel, height: int, ratio: str, counted: str
 ) -> None:  # fmt: skip
     upper = len(option["grid"])
     middle = int(0.68 * height)
     option["title"].append(
-        {"text": name, "left": grid["left"], "top": 24, "textStyle": {"fontSize": 12, "fontWeight": 600}}
+        {"text": panel.name, "left": grid["left"], "top": 24, "textStyle": {"fontSize": 12, "fontWeight": 600}}
     )
     option["grid"] += [
         {**grid, "top": 46, "height": middle - 46, "outerBoundsMode": "none"},
         {**grid, "top": middle + 10, "height": height - middle - 52, "outerBoundsMode": "none"},
     ]
     split = {"splitLine": {"show": False}, "axisLine": {"show": True}, "axisTick": {"show": True}}
-    shared = {"type": "value", "min": float(edges[0]), "max": float(edges[-1]), "splitNumber": 3, **split}
+    shared = {
+        "type": "value", "min": float(panel.edges[0]), "max": float(panel.edges[-1]), "splitNumber": 3, **split
+    }  # fmt: skip
     ends = {"showMinLabel": True, "showMaxLabel": False, "hideOverlap": True, "fontSize": 10}
     option["xAxis"] += [
         {**shared, "gridIndex": upper, "axisLabel": {"show": False}},
         {
-            **shared, "gridIndex": upper + 1, "name": unit, "nameLocation": "middle", "nameGap": 22,
+            **shared, "gridIndex": upper + 1, "name": panel.unit, "nameLocation": "middle", "nameGap": 22,
             "axisLabel": ends, "nameTextStyle": {"fontSize": 11},
         },
     ]  # fmt: skip
+    height_axis = {"type": "log", "min": panel.floor()} if panel.log else {"type": "value", "min": 0}
     option["yAxis"] += [
         {
-            "type": "value", "gridIndex": upper, "splitNumber": 3, "min": 0, **split,
-            "axisLabel": {"fontSize": 10}, "name": counted if ratio else "", "nameLocation": "middle",
+            **height_axis, "gridIndex": upper, "splitNumber": 3, **split,
+            "axisLabel": {"fontSize": 10, "showMinLabel": not panel.log, "hideOverlap": True},
+            "name": counted if ratio else "", "nameLocation": "middle",
             "nameGap": 30, "nameTextStyle": {"fontSize": 11},
         },
         {
@@ -110,31 +159,34 @@ def _frame(
 
 
 def _fill(
-    option: dict[str, Any], k: int, sim: np.ndarray, gen: np.ndarray, edges: np.ndarray, labels: tuple[str, str],
-    point: str, line: str, dark: bool,
-) -> None:  # fmt: skip
+    option: dict[str, Any], k: int, panel: Panel, labels: tuple[str, str], point: str, line: str, dark: bool
+) -> None:
     up, low = {"xAxisIndex": 2 * k, "yAxisIndex": 2 * k}, {"xAxisIndex": 2 * k + 1, "yAxisIndex": 2 * k + 1}
-    counted = count(sim, edges)
-    scaled = count(gen, edges) * (len(sim) / max(1, len(gen)))
-    lo, hi = garwood(counted)
-    centre = (edges[1:] + edges[:-1]) / 2
+    counted, least = panel.reference, panel.floor() if panel.log else 0.0
+    centre = (panel.edges[1:] + panel.edges[:-1]) / 2
     filled = counted > 0
-    ratio = np.divide(scaled, counted, out=np.full_like(scaled, np.nan), where=filled)
-    above = np.divide(hi, counted, out=np.ones_like(hi), where=filled)
-    below = np.divide(lo, counted, out=np.ones_like(lo), where=filled)
+    ratio = np.divide(panel.value, counted, out=np.full_like(panel.value, np.nan), where=filled)
+    above = np.divide(panel.high, counted, out=np.ones_like(counted), where=filled)
+    below = np.divide(panel.low, counted, out=np.ones_like(counted), where=filled)
+    shown = filled if panel.log else np.full(len(counted), True)
     quiet = {"silent": True, "symbol": "none", "tooltip": {"show": False}}
+    thin = {"width": 1, "color": line}
     option["series"] += [
         {
-            "type": "line", "name": labels[1], **up, "data": step_line(edges, scaled), "symbol": "none",
-            "step": "end", "lineStyle": {"width": 2, "color": line}, "itemStyle": {"color": line},
+            "type": "line", "name": labels[1], **up, "data": step_line(panel.edges, np.maximum(panel.value, least)),
+            "symbol": "none", "step": "end", "lineStyle": {"width": 2, "color": line}, "itemStyle": {"color": line},
         },
-        {"type": "line", **up, **quiet, "data": bars(centre, lo, hi), "lineStyle": {"width": 1, "color": point}},
+        {
+            "type": "line", **up, **quiet, "lineStyle": {"width": 1, "color": point},
+            "data": bars(centre[shown], np.maximum(panel.low, least)[shown], panel.high[shown]),
+        },
         {
             "type": "scatter", "name": labels[0], **up, "symbolSize": 5, "itemStyle": {"color": point},
             "data": pairs(centre[filled], counted[filled]),
         },
         {
-            "type": "line", **low, **quiet, "data": bars(centre[filled], below[filled], above[filled]),
+            "type": "line", **low, **quiet,
+            "data": bars(centre[filled], np.clip(below[filled], 0, 2), np.clip(above[filled], 0, 2)),
             "lineStyle": {"width": 5, "color": faint(dark), "cap": "butt"}, "z": 1,
             "markLine": {
                 "silent": True, "symbol": "none", "label": {"show": False}, "data": [{"yAxis": 1}],
@@ -142,10 +194,13 @@ def _fill(
             },
         },
         {
-            "type": "line", **low, **quiet, "data": step_line(edges, np.clip(ratio, 0, 2)), "step": "end",
+            "type": "line", **low, **quiet, "data": step_line(panel.edges, np.clip(ratio, 0, 2)), "step": "end",
             "lineStyle": {"width": 1.5, "color": line}, "z": 3,
         },
     ]  # fmt: skip
+    if panel.error is not None:
+        ends = np.maximum(panel.value - panel.error, least), panel.value + panel.error
+        option["series"].append({"type": "line", **up, **quiet, "lineStyle": thin, "data": bars(centre, *ends)})
 
 
 def pairs(x: np.ndarray, y: np.ndarray) -> list[list[float | None]]:

@@ -90,6 +90,18 @@ def showers_of(task_id: str) -> Arrays:
     return state.engine().task_arrays(task_id)
 
 
+def showers_here(particle: Particle, dataset: DatasetInfo) -> Arrays | None:
+    """What Geant4 has simulated of this very particle in this session, for this detector; None where it has not."""
+    asked: SimulateTask | None = st.session_state.get(ASKED)
+    detector = "zp" if dataset.detector == "zp" else "zn"
+    if asked is None or asked.particle != particle or asked.detector != detector:
+        return None
+    info = tasks.find(SLOT)
+    if info is None or info.state != "finished":
+        return None
+    return state.keep("geant4", lambda: showers_of(info.task_id)).value
+
+
 def result(run: RunInfo, info: TaskInfo, made: Arrays, again: Callable[[], Arrays]) -> None:
     """Pictures on one scale, then light and time in numbers."""
     found = state.keep("geant4", lambda: showers_of(info.task_id))
@@ -164,6 +176,12 @@ def time_model(run: RunInfo, n: int, again: Callable[[], Arrays]) -> None:
             return
         with suppress(EngineError):
             note_speed(run, again())
+
+
+def model_ms(run_id: str) -> float:
+    """Time of a shower in the largest batches seen in this session [ms]; nan before there is one."""
+    seen = {n: times for (run, n), times in st.session_state.get(SPEEDS, {}).items() if run == run_id and times}
+    return float(np.mean(seen[max(seen)])) if seen else float("nan")
 
 
 def mean_error(values: np.ndarray) -> tuple[float, float | None]:

@@ -1,164 +1,188 @@
 // The live instrument of the Generate page. Python gives conditions, ranges and the key of /api; this draws showers
-// while a slider moves, and tells Python the particle when it is let go.
+// while something is dragged, and tells Python the particle, and how it is looked at, when it is let go.
 
-const SLIDERS = [
-  ["energy_gev", "Energy E", "GeV"], ["px_gev", "px", "GeV"], ["py_gev", "py", "GeV"],
-  ["vx_cm", "Vertex x", "cm"], ["vy_cm", "Vertex y", "cm"], ["vz_cm", "Vertex z", "cm"],
-];
-const STEPS = 2000;
+const OFS = [16, 64, 256];
 
-function sliderRow(live, name, title, unit) {
-  const axis = live.config.axes[name], row = document.createElement("div");
-  row.className = "row";
-  row.innerHTML = `<div class="head"><label for="${name}">${title}</label>
-    <input id="${name}-number" type="number" step="any" aria-label="${title} in ${unit}">
-    <span class="unit">${unit}</span></div>
-    <div class="track"><div class="line"></div><div class="shade"></div>
-    <input id="${name}" type="range" min="0" max="${STEPS}" step="1"></div>`;
-  const [number, range] = [row.querySelector("[type=number]"), row.querySelector("[type=range]")];
-  const lo = toSlider(axis, axis.lo) / STEPS, hi = toSlider(axis, axis.hi) / STEPS;
-  const shade = row.querySelector(".shade");
-  shade.style.left = `calc(7px + (100% - 14px) * ${lo})`;
-  shade.style.width = `calc((100% - 14px) * ${hi - lo})`;
-  shade.title = range.title = `training range (1–99 %): ${round(axis.lo, 3)} to ${round(axis.hi, 3)} ${unit}`;
-  const show = () => {
-    if (live.root.getRootNode().activeElement !== number) number.value = live.particle[name];
-    range.value = toSlider(axis, live.particle[name]);
-    range.setAttribute("aria-valuetext", `${live.particle[name]} ${unit}`);
-  };
-  range.oninput = () => { live.particle[name] = fromSlider(axis, Number(range.value)); show(); refresh(live); };
-  range.onchange = () => live.release();
-  number.oninput = () => {
-    const value = Number(number.value);
-    if (number.value === "" || !Number.isFinite(value)) return;
-    live.particle[name] = value; show(); refresh(live);
-  };
-  number.onchange = () => { number.value = live.particle[name]; live.release(); };
-  row.show = show;
-  live.rows[name] = row;
-  return row;
+function drawnValues(live, made) { // what of an answer is drawn
+  return made ? { one: made.shower, mean: made.mean, sigma: made.sigma }[live.sight.shown] : undefined;
 }
 
-function buildForm(live) {
-  const picker = live.at(".picker"), groups = live.root.querySelectorAll(".sliders");
-  picker.replaceChildren(...live.config.particles.map((kind) => {
-    const label = document.createElement("label");
-    label.title = `${kind.name}, mass ${kind.mass_mev} MeV, charge ${kind.charge_e} e`
-      + (kind.trained ? "" : "; not in training");
-    label.classList.toggle("untrained", !kind.trained);
-    const input = Object.assign(document.createElement("input"),
-      { type: "radio", name: "pdg", value: kind.pdg, checked: kind.pdg === live.particle.pdg });
-    input.setAttribute("aria-label", kind.name);
-    input.onchange = () => { live.particle.pdg = kind.pdg; refresh(live); live.release(); };
-    label.append(input, kind.symbol);
-    return label;
-  }));
-  live.rows = {};
-  const known = SLIDERS.filter(([name]) => live.config.axes[name]);
-  groups[0].replaceChildren(...known.slice(0, 3).map((row) => sliderRow(live, ...row)));
-  groups[1].replaceChildren(...known.slice(3).map((row) => sliderRow(live, ...row)), sideRow(live));
-  live.at(".presets").replaceChildren(...live.config.presets.map((preset) => {
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: preset.name });
-    button.onclick = () => { setParticle(live, preset.particle); live.release(); };
-    return button;
-  }));
+function differenceOf(live) { // generated mean − simulated mean, and the largest distance from 0
+  const made = live.models[0].made, means = live.sight.shown === "one" ? live.means : made?.mean ? made : null;
+  if (!means?.mean || !live.real) return null;
+  const key = [means, live.real];
+  if (live.difference?.key.every((part, k) => part === key[k])) return live.difference;
+  const values = Float32Array.from(means.mean, (v, k) => v - live.real.mean[k]);
+  let top = 1;
+  for (const v of values) top = Math.max(top, Math.abs(v));
+  live.difference = { key, values, top, n: means.n, sum: light(values) };
+  return live.difference;
 }
 
-function sideRow(live) {
-  const row = document.createElement("div");
-  row.className = "row tools";
-  row.innerHTML = `<span>Flies towards</span>` + [[1, "z > 0"], [-1, "z < 0"]].map(([side, word]) =>
-    `<label><input type="radio" name="side" value="${side}"> ${word}</label>`).join("");
-  for (const input of row.querySelectorAll("input")) {
-    input.onchange = () => { live.particle.side = Number(input.value); refresh(live); live.release(); };
+function scenesOf(live) { // every face: where it is drawn, what, and whose words stand above
+  const first = live.models[0].made, { real, sight } = live, difference = differenceOf(live);
+  const drawn = [
+    { at: ".generated", words: ".made", values: drawnValues(live, first), impact: first?.impact },
+    { at: ".simulated", words: ".real", values: drawnValues(live, real), impact: real?.impact },
+    ...live.models.slice(1).map((model) => ({ at: `#${model.id} canvas`, words: `#${model.id} figcaption`,
+      values: drawnValues(live, model.made), impact: model.made?.impact })),
+  ];
+  let top = sight.top;
+  if (top === null) {
+    top = 5;
+    for (const { values } of drawn) if (values) for (const v of values) if (v > top) top = v;
   }
-  row.show = () => { for (const i of row.querySelectorAll("input")) i.checked = Number(i.value) === live.particle.side; };
-  live.rows.side = row;
-  return row;
+  live.top = top;
+  const scenes = drawn.map(({ at, words, ...scene }) => ({ at, words, scene: { ...scene, top, log: sight.log } }));
+  const residual = { values: difference?.values, top: difference?.top ?? 1, log: false, residual: true };
+  scenes.splice(2, 0, { at: ".residual", words: ".difference", scene: residual });
+  return scenes;
 }
 
-function setParticle(live, particle) {
-  live.particle = { ...live.particle, ...particle };
-  for (const input of live.root.querySelectorAll(".picker input")) input.checked = Number(input.value) === live.particle.pdg;
-  for (const row of Object.values(live.rows)) row.show();
-  refresh(live);
+function draw(live) {
+  live.queued = false;
+  const scenes = scenesOf(live);
+  for (const { at, scene } of scenes) paint(live, live.at(at), scene);
+  paintBar(live, live.at(".bar"), scenes[0].scene, live.at(".generated"));
+  paintBar(live, live.at(".scale"), scenes[2].scene, live.at(".residual"));
+  captions(live); readout(live);
+  const made = live.models[0].made;
+  if (made?.fresh) {
+    made.fresh = false;
+    live.frames += 1;
+    live.seen.add(made.hash);
+    const data = live.root.dataset;
+    data.frames = live.frames; data.distinct = live.seen.size; data.hash = made.hash; data.shown = live.sight.shown;
+    data.sum = made.sum; data.energy = made.energy; data.impact = made.impact.map((mm) => mm.toFixed(2)).join(",");
+    data.ms = (performance.now() - made.asked).toFixed(1);
+  }
+}
+
+function schedule(live) {
+  if (live.queued) return;
+  live.queued = true;
+  requestAnimationFrame(() => draw(live));
+}
+
+function showSight(live) {
+  const { sight } = live, check = (name, value) => {
+    for (const input of live.root.querySelectorAll(`[name=${name}]`)) input.checked = input.value === value;
+  };
+  check("scale", sight.log ? "log" : "linear"); check("shown", sight.shown);
+  live.at(".of").value = sight.of; live.at(".many").classList.toggle("off", sight.shown === "one");
+  live.at(".lock").checked = sight.top !== null;
+  live.at(".towers").checked = sight.towers; live.at(".common").checked = sight.common;
+  live.at(".aimed").checked = sight.aimed;
+  showWalk(live); legend(live);
 }
 
 function listen(live) {
+  const changed = (change, asks) => (event) => {
+    change(event.target);
+    showSight(live);
+    if (asks) refresh(live);
+    schedule(live); live.tell();
+  };
+  live.at(".of").replaceChildren(...OFS.map((n) => new Option(n, n)));
   for (const input of live.root.querySelectorAll("[name=scale]")) {
-    input.onchange = () => { live.log = input.value === "log"; schedule(live); };
+    input.onchange = changed((at) => { live.sight.log = at.value === "log"; });
   }
-  live.at(".lock").onchange = (event) => { live.locked = event.target.checked; schedule(live); };
-  live.at(".save").onclick = () => savePicture(live);
-  for (const canvas of [live.at(".generated"), live.at(".simulated")]) {
-    canvas.onpointermove = (event) => {
-      const [nx, ny] = live.config.detector.shape;
-      const i = Math.floor((event.offsetX - MARGIN.left) / canvas.cell);
-      const j = ny - 1 - Math.floor((event.offsetY - MARGIN.top) / canvas.cell);
-      live.fibre = i >= 0 && j >= 0 && i < nx && j < ny ? [i, j] : null;
-      schedule(live);
-    };
-    canvas.onpointerleave = () => { live.fibre = null; schedule(live); };
-    canvas.onkeydown = (event) => {
-      const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-      if (!move) return;
-      event.preventDefault();
-      const [nx, ny] = live.config.detector.shape, from = live.fibre ?? [nx >> 1, ny >> 1];
-      live.fibre = [Math.min(nx - 1, Math.max(0, from[0] + move[0])), Math.min(ny - 1, Math.max(0, from[1] + move[1]))];
-      schedule(live);
-    };
+  for (const input of live.root.querySelectorAll("[name=shown]")) {
+    input.onchange = changed((at) => { live.sight.shown = at.value; }, true);
   }
-  new ResizeObserver(() => schedule(live)).observe(live.at(".pair"));
+  live.at(".of").onchange = changed((at) => { live.sight.of = Number(at.value); }, true);
+  live.at(".lock").onchange = changed((at) => { live.sight.top = at.checked ? round(live.top, 6) : null; });
+  for (const name of ["towers", "common"]) live.at(`.${name}`).onchange = changed((at) => { live.sight[name] = at.checked; });
+  for (const canvas of [".generated", ".simulated", ".residual"]) readsFibres(live, live.at(canvas));
+  buildPad(live);
+  new ResizeObserver(() => { forgetSizes(live); schedule(live); schedulePad(live); }).observe(live.at(".stage"));
 }
 
-function savePicture(live) { // both pictures and the colour bar, on the page's background
-  const parts = [live.at(".generated"), live.at(".simulated"), live.at(".bar")];
-  const sheet = document.createElement("canvas");
-  sheet.width = parts.reduce((sum, part) => sum + part.width + 12, 0);
-  const ratio = window.devicePixelRatio || 1, line = 16 * ratio, head = 4 * line;
-  sheet.height = head + line / 2 + Math.max(...parts.map((part) => part.height));
-  const pen = sheet.getContext("2d");
-  pen.fillStyle = live.config.background;
-  pen.fillRect(0, 0, sheet.width, sheet.height);
-  pen.fillStyle = getComputedStyle(live.root).color;
-  pen.font = `${12 * ratio}px ${getComputedStyle(document.body).fontFamily}`;
-  let x = 0;
-  for (const [k, part] of parts.entries()) {
-    const words = [live.at(".made"), live.at(".real")][k]?.innerText.split("\n") ?? [];
-    words.forEach((text, row) => pen.fillText(text, x + MARGIN.left * ratio, line * (row + 1.2), part.width));
-    pen.drawImage(part, x, head - line); x += part.width + 12;
-  }
-  pen.fillText(live.at(".label").textContent, MARGIN.left * ratio, sheet.height - line / 2, sheet.width);
-  const link = document.createElement("a");
-  link.download = `shower_pdg${live.particle.pdg}_E${live.particle.energy_gev}GeV_seed${live.config.seed}.png`;
-  link.href = sheet.toDataURL("image/png");
-  link.click();
+function readsFibres(live, canvas) {
+  const [clamp, shape] = [(k, n) => Math.min(n - 1, Math.max(0, k)), () => live.config.detector.shape];
+  canvas.addEventListener("pointermove", (event) => {
+    const [nx, ny] = shape();
+    const i = Math.floor((event.offsetX - MARGIN.left) / canvas.cell);
+    const j = ny - 1 - Math.floor((event.offsetY - MARGIN.top) / canvas.cell);
+    live.fibre = i >= 0 && j >= 0 && i < nx && j < ny ? [i, j] : null;
+    schedule(live);
+  });
+  canvas.addEventListener("pointerleave", () => { live.fibre = null; schedule(live); });
+  canvas.addEventListener("keydown", (event) => {
+    const [nx, ny] = shape(), pitch = live.config.detector.pitch_mm;
+    if (event.key === "Enter" && live.fibre && canvas === live.at(".generated")) {
+      aimAt(live, [(live.fibre[0] + 0.5 - nx / 2) * pitch, (live.fibre[1] + 0.5 - ny / 2) * pitch]);
+      live.release();
+      return;
+    }
+    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    if (!move) return;
+    event.preventDefault();
+    const from = live.fibre ?? [nx >> 1, ny >> 1];
+    live.fibre = [clamp(from[0] + move[0], nx), clamp(from[1] + move[1], ny)];
+    schedule(live);
+  });
+}
+
+function setModels(live, models) { // those that stay keep their last picture
+  const old = new Map(live.models.map((model) => [model.run, model]));
+  live.models = models.map((model, k) => Object.assign(old.get(model.run) ?? {}, model, { id: `other-${k}`, wanted: true }));
+  live.at(".others").replaceChildren(...live.models.slice(1).map((model) => {
+    const figure = document.createElement("figure");
+    figure.id = model.id;
+    figure.innerHTML = '<figcaption></figcaption><canvas class="other" tabindex="0" role="img"></canvas>';
+    readsFibres(live, figure.querySelector("canvas"));
+    return figure;
+  }));
 }
 
 function open(parentElement) {
   const root = parentElement.querySelector(".root");
-  const live = { root, at: (selector) => root.querySelector(selector), small: document.createElement("canvas"),
-    rows: {}, seen: new Set(), frames: 0, top: 5, log: true, locked: false, wait: 0, revision: null, particle: {} };
+  const live = { root, at: (selector) => root.querySelector(selector), small: document.createElement("canvas"), models: [{}],
+    save: (event) => savePictures(live, event.detail), rows: {}, seen: new Set(), frames: 0, top: 5, wait: 0, meansAt: 0, revision: null, particle: {}, sight: {}, target: null };
   listen(live);
   return live;
+}
+
+function readoutOf({ readout: own }) {
+  if (!own) return null;
+  const [towers, common, channel] = [own.towers, own.common, own.channel].map(readBytes);
+  return { ...own, towers, common, channel };
 }
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const live = (parentElement.showerscope ??= open(parentElement));
-  const before = live.config;
-  const palette = live.config?.palette ?? Uint8Array.from(atob(data.palette), (c) => c.charCodeAt(0));
-  live.config = { ...data, palette };
+  const before = live.told;
+  live.ink = null; // the theme may have changed
+  live.told = data;
+  const changed = (...names) => !before || names.some((name) => JSON.stringify(before[name]) !== JSON.stringify(data[name]));
+  const kept = changed("readout") ? readoutOf(data) : live.readout;
+  live.readout = kept;
+  live.config = { ...data, readout: kept, palette: readBytes(data.palette), diverging: readBytes(data.diverging) };
   live.at(".label").textContent = `Simulation: ${data.label}.`;
   live.release = () => { if (!Number.isNaN(pzOf(live))) setStateValue("particle", { ...live.particle }); };
-  const form = JSON.stringify([data.axes, data.particles, data.presets]);
-  if (live.form !== form || live.revision !== data.revision) {
-    live.form = form; live.revision = data.revision;
-    if (!live.particle.pdg || before?.revision !== data.revision) live.particle = { ...data.particle };
-    buildForm(live);
+  live.tell = () => setStateValue("sight", { ...live.sight });
+  const form = JSON.stringify([data.axes, data.particles, data.presets, data.pad]);
+  const models = changed("models"), fresh = live.form !== form || live.revision !== data.revision;
+  if (models) setModels(live, data.models);
+  if (fresh) {
+    live.form = form;
+    if (!live.particle.pdg || live.revision !== data.revision) { live.particle = { ...data.particle }; live.sight = { ...data.sight }; }
+    live.revision = data.revision;
+    live.at(".why").textContent = "A preset says why it is worth a look.";
+    tintCloud(live);
+    buildForm(live); buildWalk(live);
+    showSight(live);
     setParticle(live, {});
-  } else if (["run", "step", "seed", "data", "convention"].some((name) => before[name] !== data[name])) {
-    refresh(live);
-  } else schedule(live);
-  return () => clearTimeout(live.timer);
+  } else {
+    legend(live);
+    if (models || live.root.dataset.state === "stale" || changed("seed", "data", "convention")) refresh(live);
+    else { schedule(live); schedulePad(live); }
+  }
+  window.addEventListener("showerscope:save", live.save);
+  return () => {
+    clearTimeout(live.timer); live.wait = 0;
+    window.removeEventListener("showerscope:save", live.save);
+  };
 }

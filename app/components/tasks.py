@@ -1,7 +1,8 @@
 """Work that takes longer than an answer: started here, watched with a bar, ended by a button.
 
-A page knows its task by a slot, a name of its own. What concerns the engine as a whole (a set being simulated, a check)
-is known to every session of this app, so that a reload or a second window finds it; the rest to its session alone.
+A page knows its task by a slot, a name of its own. What concerns the engine as a whole (a set being simulated, a
+check, a bulk) is known to every session of this app, so that a reload or a second window finds it; the rest to its
+session alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from app.components.words import clock, plain
 from engine.schema import DataKind, DatasetInfo, EngineError, NotFound, PrepareTask, Task, TaskInfo
 
 MINE, TOLD, REFUSED = "_tasks", "_tasks_told", "_tasks_refused"
-EVERYBODYS = ("prepare", "check")
+EVERYBODYS = ("prepare", "check", "bulk")
 TICK_S = 0.5
 VERBS: dict[DataKind, tuple[str, str]] = {
     "showers": ("Simulate", "Simulating"), "images": ("Fetch", "Fetching"), "points": ("Draw", "Drawing"),

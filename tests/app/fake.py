@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
+import fake_generate
 import numpy as np
 from fake_benchmarks import MNIST, MNIST_METRICS, PUBLISHED, QUICK, ZDC_METRICS
 from fake_judged import judge, page_of
@@ -26,6 +27,7 @@ from engine.schema import (
     Arrays,
     Benchmark,
     BrokenGenerator,
+    BulkTask,
     Catalogue,
     Checkpoint,
     CheckTask,
@@ -57,6 +59,7 @@ from engine.schema import (
     RefusedRow,
     Report,
     RunInfo,
+    ScanRequest,
     Series,
     SimulateTask,
     Task,
@@ -150,6 +153,8 @@ class Began:
     evaluation: Report | None = None
     coverage: Coverage | None = None
     arrays: Arrays | None = None
+    passed: float = 0.0
+    """Seconds of work when it was cancelled."""
 
 
 class FakeEngine:
@@ -357,17 +362,20 @@ class FakeEngine:
                 raise NotFound(f"the uploaded file {missing[0]} is gone: upload it again")
         if isinstance(task, EvaluateTask | CoverageTask):
             self._entry(task.request.run)
+        if isinstance(task, BulkTask):
+            fake_generate.accept(self, task)
         name = f"{task.kind}-{hashlib.sha256(task.model_dump_json().encode()).hexdigest()[:16]}"
         old = self.begun.get(name)
         if old is None or self.task(name).state not in ("queued", "running", "finished"):
-            self.begun[name] = Began(task, time.time())
+            before = old.passed if old and isinstance(task, BulkTask) else 0.0  # it goes on from what is kept
+            self.begun[name] = Began(task, time.time() - before)
         return self.task(name)
 
     def task(self, task_id: str) -> TaskInfo:
         if task_id not in self.begun:
             raise NotFound(f"there is no task {task_id!r}: start it again")
         began = self.begun[task_id]
-        passed = time.time() - began.at
+        passed = began.passed or time.time() - began.at
         share = min(1.0, passed / self.task_s) if self.task_s > 0 else 1.0
         if not began.ended and share >= 1:
             began.error = self._finish(began)
@@ -376,6 +384,7 @@ class FakeEngine:
             "prepare": (117_819, "showers"), "import": (1000, "rows"), "check": (20, ""),
             "simulate": (getattr(began.task, "n", 1), "showers"), "evaluate": (182, "primaries"),
             "coverage": (12, "parts"),
+            "bulk": (began.task.request.n if isinstance(began.task, BulkTask) else 0, "showers"),
         }[began.task.kind]  # fmt: skip
         good = began.ended == "finished"
         return TaskInfo(
@@ -392,6 +401,9 @@ class FakeEngine:
             validation=VALIDATION if good and isinstance(began.task, CheckTask) else None,
             evaluation=began.evaluation if good else None,
             coverage=began.coverage if good else None,
+            bulk=fake_generate.bulk_of(began.task, task_id, passed)
+            if good and isinstance(began.task, BulkTask)
+            else None,
         )
 
     def _finish(self, began: Began) -> str:
@@ -449,8 +461,15 @@ class FakeEngine:
         return ""
 
     def cancel_task(self, task_id: str) -> None:
-        if not self.task(task_id).ended:
-            self.begun[task_id].ended = "cancelled"
+        if not (info := self.task(task_id)).ended:
+            self.begun[task_id].ended, self.begun[task_id].passed = "cancelled", info.seconds
+
+    def file(self, task_id: str) -> tuple[str, bytes]:
+        """Name and bytes of a finished bulk's file; the same few showers however many were asked for."""
+        info = self.task(task_id)
+        if info.bulk is None:
+            raise NotFound(f"task {task_id} has no file: wait for its end")
+        return info.bulk.file, packed(self.showers("zdc_geant4", list(range(100))), "npz")
 
     def task_arrays(self, task_id: str) -> Arrays:
         task = self.begun[task_id].task if self.task(task_id).state == "finished" else None
@@ -609,12 +628,14 @@ class FakeEngine:
         pick = np.concatenate([pool[rng.integers(0, len(pool), request.n)] for pool in nearest])
         rows = np.repeat(asked, request.n, 0)
         expected = self.pictures[pick] * (rows[:, 0] / self.conditions[pick, 0])[:, None, None]
-        light = rng.poisson(expected) if request.light == "poisson" else expected
+        if request.walk:
+            expected = fake_generate.walked(expected, request.walk)
+        light = rng.poisson(np.minimum(expected, 1e9)) if request.light == "poisson" else expected
         showers = light.astype(np.float32)
         impact = 10 * (rows[:, 1:3] + rows[:, 4:6] / np.abs(rows[:, 6:7]) * 11260)
         return Arrays(
             {
-                "showers": showers,
+                **(fake_generate.moments(showers, len(asked)) if request.moments else {"showers": showers}),
                 "conditions": rows,
                 "channels": channel_sums(showers, request.convention),
                 "impact_mm": impact.astype(np.float32),
@@ -628,8 +649,14 @@ class FakeEngine:
                 "seed": request.seed,
                 "ood": ood,
                 "warnings": [],
+                **({"directions": fake_generate.DIRECTIONS} if request.walk else {}),
             },
         )
+
+    def scan(self, request: ScanRequest) -> Arrays:
+        self._entry(request.run)
+        info = next(p for p in PARTICLES if p.pdg == request.particle.pdg)
+        return fake_generate.scan(self, request, info, channel_sums)
 
     def samples(self, run: str, step: int | None = None) -> Arrays:
         self._entry(run)

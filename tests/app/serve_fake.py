@@ -43,6 +43,17 @@ def make_server(engine: Engine, token: str = "") -> FastAPI:
     async def upload(file_name: str, request: Request) -> Response:
         return JSONResponse(engine.upload(file_name, await request.body()))
 
+    @server.get("/v1/file/{task_id}")
+    def file(task_id: str) -> Response:
+        try:
+            name, content = engine.file(task_id)  # pyright: ignore[reportAttributeAccessIssue]
+        except NotFound as error:
+            return JSONResponse({"error": str(error)}, 404)
+        return Response(
+            content, media_type="application/octet-stream",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )  # fmt: skip
+
     @server.post("/v1/{method}")
     async def call(method: str, request: Request) -> Response:
         if token and request.headers.get("authorization") != f"Bearer {token}":

@@ -53,6 +53,13 @@ def test_shower_goes_to_the_engine_and_its_bytes_come_back(page: Page):
     assert '"energy_gev":100.0' in meta["body"]
 
 
+def test_a_walk_and_moments_go_to_the_engine(page: Page):
+    asked = ASKED | {"n": 256, "moments": True, "walk": [1.5, -3]}
+    meta = Arrays.from_bytes(page.post("/api/shower", json=asked, headers=KEY).content).meta
+    assert '"moments":true' in meta["body"]
+    assert '"walk":[1.5,-3.0]' in meta["body"]
+
+
 def test_nearest_goes_to_the_engine(page: Page):
     reply = page.post("/api/nearest", json={"data": "d", "particle": {}, "k": 2}, headers=KEY)
     assert Arrays.from_bytes(reply.content).meta["path"] == "/v1/nearest"
@@ -66,7 +73,8 @@ def test_a_request_without_the_pages_key_is_refused(page: Page, headers: dict[st
 @pytest.mark.parametrize(
     "change",
     [
-        {"n": 0}, {"n": 100_000}, {"seed": -1}, {"particle": {"energy_gev": "much"}}, {"run": "r" * 300},
+        {"n": 0}, {"n": 100_000}, {"n": 65}, {"n": 257, "moments": True},
+        {"walk": [0]}, {"walk": [4, 0]}, {"seed": -1}, {"particle": {"energy_gev": "much"}}, {"run": "r" * 300},
         {"light": "expected"}, {"particle": {"colour": 1}},
     ],
 )  # fmt: skip
