@@ -50,8 +50,9 @@ class Engine(Protocol):
         ...
 
     def upload(self, file_name: str, content: bytes) -> str:
-        """Hand over a file for an import; the answer names it in `ImportTask.uploads`. It is kept until the import
-        has ended, a day at most. Over HTTP the content is the body of `POST /v1/upload?file_name=NAME`."""
+        """Hand over a file for an import, or a table of conditions for a bulk; the answer names it in
+        `ImportTask.uploads` or `BulkRequest.upload`. It is kept until the import has ended, a day at most. Over HTTP
+        the content is the body of `POST /v1/upload?file_name=NAME`."""
         ...
 
     def remove_data(self, data: str) -> None:
