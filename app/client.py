@@ -178,6 +178,9 @@ class Client:
     def cancel_task(self, task_id: str) -> None:
         self._call("cancel_task", task_id=task_id)
 
+    def remove_task(self, task_id: str) -> None:
+        self._call("remove_task", task_id=task_id)
+
     def task_arrays(self, task_id: str) -> Arrays:
         return self._arrays("task_arrays", task_id=task_id)
 

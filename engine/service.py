@@ -229,6 +229,10 @@ class Service:
     def cancel_task(self, task_id: str) -> None:
         self.tasks.cancel(task_id)
 
+    def remove_task(self, task_id: str) -> None:
+        self._allow()
+        self.tasks.remove(task_id)
+
     def task_arrays(self, task_id: str) -> Arrays:
         return self.tasks.arrays(task_id)
 

@@ -158,6 +158,15 @@ class Tasks:
         if process is not None:
             process.send_signal(signal.SIGTERM)
 
+    def remove(self, task_id: str) -> None:
+        """Delete an ended task with all that came out of it. Raises `WrongInput` for one that has not ended."""
+        self._ebb(task_id)
+        with self._lock:
+            state = self.info(task_id).state
+            if task_id in self._mine or not self.info(task_id).ended:
+                raise WrongInput(f"task {task_id} is {state}: cancel it first")
+            shutil.rmtree(self.folder / task_id)
+
     def close(self) -> None:
         """End what runs. A task that does not end by itself is killed; what it had begun is swept at the next start."""
         with self._lock:

@@ -178,7 +178,10 @@ def particle(pdg: int) -> ParticleInfo:
         found = PDGParticle.from_pdgid(pdg)
     except (ParticleNotFound, InvalidParticle, ValueError, OverflowError) as error:
         raise WrongInput(f"PDG id {pdg} is no particle: 2112 is a neutron, 22 a photon") from error
-    words = {2112: ("neutron", "n"), -2112: ("antineutron", "n̄"), 22: ("photon", "γ"), 130: ("K0 long", "K⁰L")}
+    words = {
+        2112: ("neutron", "n"), -2112: ("antineutron", "n̄"), 22: ("photon", "γ"), 130: ("K0 long", "K⁰L"),
+        2212: ("proton", "p"), 3122: ("Lambda", "Λ"), -3122: ("antilambda", "Λ̄"),
+    }  # fmt: skip
     name, symbol = words.get(pdg, (found.name, found.name))
     return ParticleInfo(
         pdg=pdg, name=name, symbol=symbol, mass_mev=float(found.mass or 0.0), charge_e=float(found.charge or 0.0)

@@ -20,6 +20,7 @@ from engine.schema import (
     DatasetInfo,
     EngineError,
     GenerateRequest,
+    NotFound,
     RunInfo,
     Spectrum,
     TaskInfo,
@@ -173,7 +174,7 @@ def under_way(info: TaskInfo | None) -> None:
     if info.bulk is not None:
         result(info.task_id, info.bulk)
         return
-    left, right = st.columns([5, 1], vertical_alignment="center")
+    left, right, last = st.columns([4, 1, 1], vertical_alignment="center")
     kept = f"{info.done:,.0f} of {info.total:,.0f} showers are written and kept."
     if info.state == "cancelled":
         left.caption(f"Cancelled: {title_of(task)}. {kept}")
@@ -183,6 +184,8 @@ def under_way(info: TaskInfo | None) -> None:
         right.button(
             "Go on", icon=":material/play_arrow:", key="resume_bulk", width="stretch", on_click=hand_over, args=(task,)
         )
+    with last:
+        bin_of(info.task_id, "Delete what was written")
 
 
 def title_of(task: BulkTask | None) -> str:
@@ -190,6 +193,22 @@ def title_of(task: BulkTask | None) -> str:
         return "Showers in bulk"
     source = "table" if task.request.upload else task.request.spectrum.law if task.request.spectrum else "data"
     return f"{task.request.n:,} showers, {SOURCES[source]}, {task.request.format}"
+
+
+def bin_of(task_id: str, what: str) -> None:
+    """A button that frees the engine's disk again, asked twice."""
+    with st.popover("Delete", icon=":material/delete:", width="stretch"):
+        st.button(f"{what}, for good", key="remove_bulk", on_click=throw_away, args=(task_id,))
+
+
+def throw_away(task_id: str) -> None:
+    try:
+        state.engine().remove_task(task_id)
+        tasks.forget(SLOT)
+    except NotFound:
+        tasks.forget(SLOT)
+    except EngineError as error:
+        st.session_state.setdefault(tasks.REFUSED, {})[SLOT] = str(error)
 
 
 def result(task_id: str, bulk: Bulk) -> None:
@@ -203,8 +222,11 @@ def result(task_id: str, bulk: Bulk) -> None:
     }
     items = "".join(f"<span>{k}</span><b>{html.escape(v)}</b>" for k, v in rows.items())
     link = html.escape(tickets.file_link(panel.base_path(), task_id), quote=True)
-    st.html(
+    left, last = st.columns([5, 1], vertical_alignment="center")
+    left.html(
         f'<div class="ss-facts">{items}</div>'
         f'<p class="ss-download"><a href="{link}" download="{html.escape(bulk.file, quote=True)}">'
         f"Download {html.escape(bulk.file)}</a> <span class='ss-muted'>the link holds for an hour</span></p>"
     )
+    with last:
+        bin_of(task_id, f"Delete {bulk.file} on the engine's machine")

@@ -66,7 +66,11 @@ class Engine(Protocol):
 
     def task(self, task_id: str) -> TaskInfo: ...
     def cancel_task(self, task_id: str) -> None:
-        """End a task, leaving nothing half done."""
+        """End a task, leaving nothing half done; a bulk's showers so far are kept, to go on from."""
+        ...
+
+    def remove_task(self, task_id: str) -> None:
+        """Delete a task that has ended, with all that came out of it. Raises `WrongInput` while it waits or runs."""
         ...
 
     def task_arrays(self, task_id: str) -> Arrays:

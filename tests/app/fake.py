@@ -464,6 +464,11 @@ class FakeEngine:
         if not (info := self.task(task_id)).ended:
             self.begun[task_id].ended, self.begun[task_id].passed = "cancelled", info.seconds
 
+    def remove_task(self, task_id: str) -> None:
+        if not self.task(task_id).ended:
+            raise WrongInput(f"task {task_id} is at work: cancel it first")
+        del self.begun[task_id]
+
     def file(self, task_id: str) -> tuple[str, bytes]:
         """Name and bytes of a finished bulk's file; the same few showers however many were asked for."""
         info = self.task(task_id)

@@ -300,6 +300,10 @@ def test_a_bulk_runs_is_cancelled_goes_on_and_is_downloaded(fake: FakeEngine):
     assert 'href="/api/file/bulk-' in drawn
     assert "a second" in drawn
     assert state.API_KEY not in drawn
+    test.button(key="remove_bulk").click().run()
+    assert not test.exception
+    assert not fake.begun
+    assert "/api/file/" not in markup(test)
 
 
 def test_a_power_law_takes_the_particle_that_stands_above(fake: FakeEngine):

@@ -1,6 +1,7 @@
 """The /api routes: they serve the app's own page and nobody else."""
 
 import asyncio
+import socket
 from typing import Any
 
 import httpx
@@ -100,3 +101,11 @@ def test_without_engine_the_panel_is_told(page: Page, monkeypatch: pytest.Monkey
     transport = httpx.MockTransport(gone)
     monkeypatch.setattr(main, "engine_http", lambda _: httpx.AsyncClient(transport=transport))
     assert page.post("/api/shower", json=ASKED, headers=KEY).status_code == 503
+
+
+def test_answers_are_not_held_back_by_nagles_delay():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        assert not listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        main.answer_at_once()
+        with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -136,6 +136,10 @@ def test_a_file_is_handed_over_imported_and_removed(engine, request, tmp_path):
     with pytest.raises(WrongInput, match="taken by an earlier import"):
         engine.start_task(ImportTask(data=name, uploads=[ticket]))
     engine.cancel_task(started.task_id)  # of what has ended: nothing
+    engine.remove_task(started.task_id)
+    for forgotten in (engine.task, engine.remove_task):
+        with pytest.raises(NotFound, match="no task"):
+            forgotten(started.task_id)
     engine.remove_data(name)
     assert name not in [info.name for info in engine.datasets()]
     with pytest.raises(WrongInput, match="comes with Showerscope"):

@@ -151,6 +151,8 @@ def test_cancelling_leaves_nothing_half_done(engine, monkeypatch):
     running = engine.task(info.task_id)
     assert running.state == "running"
     assert running.eta_s
+    with pytest.raises(WrongInput, match="is running: cancel it first"):
+        engine.remove_task(info.task_id)
     engine.cancel_task(info.task_id)
     assert ended(engine, info, 20).state == "cancelled"
     assert left(engine) == []
