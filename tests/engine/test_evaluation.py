@@ -172,8 +172,8 @@ def test_page_and_command_line_read_the_same_numbers(trained, capsys, monkeypatc
     assert service.report([info.task_id]).startswith(b"<!doctype html>")
     arrays = service.task_arrays(info.task_id)
     assert len(arrays["primary_id"]) == 30
-    kept = service.store._artifacts(run).list_artifacts("evaluations")
-    assert len(kept) == 1, "stored with the run"
+    kept = [file.path for file in service.store._artifacts(run).list_artifacts("evaluations")]
+    assert [path for path in kept if info.task_id in path] == [f"evaluations/{info.task_id}.json"], kept
 
 
 def test_what_cannot_be_judged_is_refused_before_a_process_starts(trained):
