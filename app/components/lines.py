@@ -22,7 +22,7 @@ def python_lines(request: GenerateRequest) -> str:
         arguments.append(f"particle=Particle(\n        {first},\n        {second},\n    )")
     arguments += [
         f"{name}={value!r}" for name, value in request.model_dump().items()
-        if name not in ("run", "particle") and value != GenerateRequest.model_fields[name].default
+        if name == "seed" or (name not in ("run", "particle") and value != GenerateRequest.model_fields[name].default)
     ]  # fmt: skip
     body = "".join(f"    {argument},\n" for argument in arguments)
     shown = "mean, sigma = made['mean'], made['sigma']" if request.moments else "showers = made['showers']"
