@@ -176,7 +176,7 @@ def answer_at_once() -> None:
 
 def load_pages() -> None:
     """Import what the first visitor would otherwise wait for."""
-    for name in ("generate", "train", "latent", "compare", "data", "about"):
+    for name in ("generate", "train", "latent", "compare", "data", "learn", "about"):
         importlib.import_module(f"app.views.{name}")
 
 
