@@ -64,7 +64,8 @@ def sketch(
 
 
 def _box(k: int, panes: Sequence[Pane], stacked: bool, height: int) -> dict[str, Any]:
-    """Where a pane stands; a first one that is square takes pixels, and the second the rest."""
+    """Where a pane stands: above each other, or at most two beside each other, of which a square first one takes
+    pixels and the second the rest."""
     inner = height - TOP - BOTTOM
     if stacked:
         each = (inner - BETWEEN * (len(panes) - 1)) / len(panes)
@@ -72,8 +73,9 @@ def _box(k: int, panes: Sequence[Pane], stacked: bool, height: int) -> dict[str,
     tall = {"top": TOP, "height": inner}
     if panes[0].square:
         return {"left": LEFT, "width": inner, **tall} if k == 0 else {"left": LEFT + inner + GAP, "right": 18, **tall}
-    width = 100 / len(panes)
-    return {"left": f"{(k + 0.13 / len(panes) ** 0.5) * width:.2f}%", "width": f"{0.86 * width:.2f}%", **tall}
+    if len(panes) == 1:
+        return {"left": LEFT, "right": 18, **tall}
+    return {"left": LEFT, "right": "54%", **tall} if k == 0 else {"left": "56%", "right": 18, **tall}
 
 
 def _title(pane: Pane, box: dict[str, Any], dark: bool) -> dict[str, Any]:

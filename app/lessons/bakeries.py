@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linprog
 
-from app.charts.colour import GREEN, PURPLE, faint
+from app.charts.colour import GREEN, faint, ink
 from app.charts.sketch import Axis, Pane, dots, sketch
 from app.lessons.base import Board, Lesson, Place, Sheet, aligned
 
@@ -21,7 +21,7 @@ CAFES = (
 )  # fmt: skip
 """No group of bakeries bakes what a group of cafés sells: so one network of deliveries holds all together, and the
 prices are unique but for a constant."""
-START = ((2.0, 7.5), (2.5, 2.5), (8.0, 4.0), (4.5, 9.2), (5.0, 5.6), (8.5, 8.0), (6.0, 1.0))
+START = ((2.6, 7.4), (2.5, 2.5), (8.0, 4.0), (4.5, 9.2), (5.0, 5.6), (8.5, 8.0), (6.0, 1.0))
 LEAST = 1e-7
 """Deliveries below this are rounding."""
 
@@ -105,14 +105,15 @@ def chart(cost: np.ndarray, found: Solution, dark: bool) -> dict[str, Any]:
             "type": "bar", "name": "length of a way", "data": bars, "barWidth": "56%", "itemStyle": {"color": GREEN},
             "xAxisIndex": 0, "yAxisIndex": 0,
         },
-        dots(0, "price g − f, driven", x[driven], margin[driven], PURPLE, "diamond", 11),
-        dots(0, "price g − f, not driven", x[~driven], margin[~driven], PURPLE, "diamond", 9, hollow=True),
+        dots(0, "price g − f, driven", x[driven], margin[driven], ink(dark), "diamond", 11),
+        dots(0, "price g − f, not driven", x[~driven], margin[~driven], ink(dark), "diamond", 9, hollow=True),
     ]  # fmt: skip
     option = sketch(panes, series, dark)
-    option["grid"][0] |= {"left": 48, "width": "auto", "right": 12, "top": 62}
+    option["grid"][0] |= {"left": 48, "width": "auto", "right": 12, "top": 44, "height": 280}
     option["xAxis"][0]["axisLabel"] = {"interval": 0, "fontSize": 10, "rotate": 45}
     option["xAxis"][0] |= {"axisLine": {"onZero": True}, "nameGap": 34}
     option["yAxis"][0]["nameGap"] = 26
+    option["legend"]["itemWidth"] = 12
     return option
 
 

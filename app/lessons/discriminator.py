@@ -64,13 +64,16 @@ def sheet(dark: bool, apart: float) -> Sheet:
         line(1, "V(D*)", ways, np.array([value(d) for d in ways]), PURPLE),
         level(1, "", lowest, 0, FARTHEST, PURPLE, [2, 3]),
         level(1, "", 0, 0, FARTHEST, PURPLE, [2, 3]),
-        dots(1, "", [0.15], [lowest], PURPLE, "none", 1, texts=["−2 log 2: nothing to tell apart"], place="bottom"),
+        dots(
+            1, "", [0.1], [lowest], PURPLE, "circle", 1, texts=["−2 log 2: nothing to tell apart"],
+            place="right", dark=dark,
+        ),
         dots(
             1, "", [apart], [read], PURPLE, "circle", 10, texts=[f"{read:.3f}".replace("-", "−")],
             place="left" if apart > FARTHEST / 2 else "right", dark=dark,
         ),
     ]  # fmt: skip
-    series[6]["data"][0]["label"] |= {"position": "right", "offset": [0, 10], "color": PURPLE, "fontSize": 11}
+    series[6]["data"][0]["label"] |= {"offset": [0, 10], "fontSize": 11}
     middle = apart / 2
     formula = aligned(
         r"D^*(x) &= \frac{p(x)}{p(x)+q(x)} = \frac{1}{1+e^{\,d\,x-d^2/2}},\qquad "

@@ -48,7 +48,7 @@ def sheet(dark: bool, theta: float) -> Sheet:
         line(1, "JSD", ends, np.full(2, jump), PURPLE, [7, 3], 2.5),
         line(1, "W₁ = |θ|", np.array([-REACH, 0, REACH]), np.array([REACH, 0, REACH]), GREEN, "solid", 2.5),
         upright(1, theta, 0, 1.4, dark),
-        dots(1, "", [-REACH], [INFINITE], ink(dark), "none", 1, texts=["∞, off the scale"], place="right", dark=dark),
+        dots(1, "", [-REACH], [INFINITE], ink(dark), "circle", 1, texts=["∞, off the scale"], place="top", dark=dark),
         dots(1, "", [0, 0], [INFINITE, jump], ink(dark), "circle", 9, hollow=True),
         dots(1, "", [0], [0], PURPLE, "circle", 9),
         dots(1, "", [theta], [min(far, INFINITE)], ink(dark), "triangle", 10),

@@ -81,7 +81,7 @@ def sheet(dark: bool, eta: float) -> Sheet:
     """eta: step length of both players."""
     panes = [
         Pane(Axis("x, who lowers x·y", -REACH, REACH, 1), Axis("y, who raises it", -REACH, REACH, 1), square=True),
-        Pane(Axis("step n", 0, STEPS, 10), Axis("distance to the equilibrium", 0.01, 100, log=True)),
+        Pane(Axis("step n", 0, STEPS, 10), Axis("distance to the equilibrium (0, 0)", 0.01, 100, log=True)),
     ]
     series, n = [], np.arange(STEPS + 1)
     radii = {}
@@ -97,7 +97,7 @@ def sheet(dark: bool, eta: float) -> Sheet:
         every = n[:: STEPS // 6]
         seen = every[(radius[every] >= 0.01) & (radius[every] <= 100)]
         series.append(dots(1, "", seen, radius[seen], way.colour, way.symbol, 8))
-    series.append(dots(0, "equilibrium", [0], [0], ink(dark), "rect", 8, hollow=True))
+    series.append(dots(0, "", [0], [0], ink(dark), "rect", 8, hollow=True))
     series.append(dots(0, "", [START[0]], [START[1]], ink(dark), "circle", 7, hollow=True))
     grows = factor("simultaneous", eta)
     formula = aligned(

@@ -79,7 +79,7 @@ def ask(control: Control) -> Any:
         case Switch():
             return st.toggle(control.label, control.value, key=control.name, help=control.help or None, **BOUND)
         case Piles():
-            st.markdown(control.label)
+            st.html(f'<div class="ss-said">{control.label}</div>')
             places = st.columns(len(control.value), gap="small")
             return tuple(pile(control, k, place) for k, place in enumerate(places))
         case Board():
