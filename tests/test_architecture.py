@@ -47,7 +47,7 @@ ENGINE_LAYERS = [
     {"spaces", "zdc"},
     {"schema"},
 ]
-APP_LAYERS = [{"main"}, {"views"}, {"lessons"}, {"charts", "components", "state", "client"}]
+APP_LAYERS = [{"main"}, {"views"}, {"lessons"}, {"charts", "components", "state", "client", "tickets"}]
 LEVEL = {name: level for level, names in enumerate(ENGINE_LAYERS) for name in names}
 APP_LEVEL = {name: level for level, names in enumerate(APP_LAYERS) for name in names}
 

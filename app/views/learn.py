@@ -19,25 +19,28 @@ BOUND: dict[str, Any] = {"bind": "query-params"}
 
 def show() -> None:
     """The page; it asks the engine for nothing."""
+    lecture()
+
+
+@st.fragment
+@notices.guarded
+def lecture() -> None:
+    """The list and the chosen lesson, which rerun without the strip above."""
     by_title = {lesson.title: lesson for lesson in lessons()}
     listed, stage = st.columns([1, 4.8], gap="medium")
     with listed:
-        title = st.radio("Lessons", list(by_title), key=state.LESSON, bind="query-params")
-    chosen = by_title[title]
+        chosen = by_title[st.radio("Lessons", list(by_title), key=state.LESSON, bind="query-params")]
     for lesson in by_title.values():
         for control in lesson.controls:
             if isinstance(control, Board) and lesson is not chosen:
                 board.leave(control.name)
     with stage:
-        teach(title)
+        teach(chosen)
 
 
-@st.fragment
-@notices.guarded
-def teach(title: str) -> None:
-    """One lesson; its controls rerun only this."""
+def teach(lesson: Lesson) -> None:
+    """One lesson: question, control, picture, formula and words."""
     began = perf_counter()
-    lesson = next(lesson for lesson in lessons() if lesson.title == title)
     st.container(key="lesson_head").markdown(f"### {lesson.question}")
     values = choose(lesson)
     sheet = lesson.sheet(st.context.theme.type == "dark", **values)
