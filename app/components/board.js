@@ -93,8 +93,8 @@ function ask(live) { // one question at a time; the answer asks again where the 
 
 function wordsRight(live, k) { // on the side where no way leaves, and inside the map
   const { flows, extent } = live.config, [x] = live.at[k];
-  if (x > 0.75 * extent) return false;
-  if (x < 0.25 * extent) return true;
+  if (x > 0.72 * extent) return false;
+  if (x < 0.28 * extent) return true;
   let pull = 0;
   for (const { from, to } of flows) if (from === k || to === k) pull += Math.sign(live.at[from === k ? to : from][0] - x);
   return pull <= 0;

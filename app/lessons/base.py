@@ -148,6 +148,6 @@ def signed(value: float, digits: int = 3) -> str:
     return f"- {tex(-value, digits)}" if value < 0 else f"+ {tex(value, digits)}"
 
 
-def aligned(*rows: str) -> str:
-    """Formulas below each other, aligned at &."""
-    return r"\begin{aligned}" + r"\\[0.35em]".join(rows) + r"\end{aligned}"
+def below(*rows: str) -> str:
+    """Formulas below each other, each in the middle."""
+    return r"\begin{gathered}" + r"\\[0.35em]".join(rows) + r"\end{gathered}"

@@ -9,7 +9,7 @@ from scipy.special import expit, log_expit
 
 from app.charts.colour import GENERATED, GREEN, PURPLE, data_blue
 from app.charts.sketch import Axis, Pane, dots, level, line, sketch
-from app.lessons.base import Lesson, Sheet, Slider, aligned, tex
+from app.lessons.base import Lesson, Sheet, Slider, below, tex
 
 FARTHEST = 6.0
 X = np.linspace(-9, 17, 1301)
@@ -70,16 +70,16 @@ def sheet(dark: bool, apart: float) -> Sheet:
         ),
         dots(
             1, "", [apart], [read], PURPLE, "circle", 10, texts=[f"{read:.3f}".replace("-", "−")],
-            place="left" if apart > FARTHEST / 2 else "right", dark=dark,
+            place="right" if apart < FARTHEST - 1 else "bottom", dark=dark,
         ),
     ]  # fmt: skip
     series[6]["data"][0]["label"] |= {"offset": [0, 10], "fontSize": 11}
     middle = apart / 2
-    formula = aligned(
-        r"D^*(x) &= \frac{p(x)}{p(x)+q(x)} = \frac{1}{1+e^{\,d\,x-d^2/2}},\qquad "
+    formula = below(
+        r"D^*(x) = \frac{p(x)}{p(x)+q(x)} = \frac{1}{1+e^{\,d\,x-d^2/2}},\qquad "
         rf"D^*(0) = {tex(float(best(0.0, apart)))},\quad D^*({tex(middle)}) = 0.5,\quad "
         rf"D^*({tex(apart)}) = {tex(float(best(apart, apart)))}",
-        rf"V(D^*) &= 2\,\mathrm{{JSD}}(p\,\|\,q) - 2\log 2 = 2\cdot{divergence:.4f} - 1.3863 = {read:.4f}",
+        rf"V(D^*) = 2\,\mathrm{{JSD}}(p\,\|\,q) - 2\log 2 = 2\cdot{divergence:.4f} - 1.3863 = {read:.4f}",
     )
     alt = (
         f"Left, two normal densities {apart:g} σ apart and the optimal discriminator, which falls from 1 to 0 and is "

@@ -11,7 +11,7 @@ import numpy as np
 
 from app.charts.colour import GENERATED, GREEN, PURPLE, VIRIDIS, data_blue, hex_of, ink
 from app.charts.sketch import Axis, Pane, dots, heat, level, line, sketch
-from app.lessons.base import Lesson, Rungs, Sheet, Switch, aligned, tex
+from app.lessons.base import Lesson, Rungs, Sheet, Switch, below, tex
 from app.lessons.piles import monotone
 
 X = np.linspace(-3.2, 3.2, 41)
@@ -150,7 +150,7 @@ def picture(epsilon: float, debiased: bool, dark: bool) -> dict[str, Any]:
         level(3, "exact cost, ε = 0", between("P", "Q", 0.0).total, LADDER[0], LADDER[-1], ink(dark), [2, 3]),
         dots(
             3, "", [at], [shown], colour, "diamond" if debiased else "circle", 11, texts=[f"{shown:.3f}"],
-            place="right" if at < 1 else "left", dark=dark,
+            place="bottom" if debiased else "top", dark=dark,
         ),
     ]  # fmt: skip
     option = sketch(panes, series, dark, tooltip="item")
@@ -184,21 +184,21 @@ def sheet(dark: bool, epsilon: float, debiased: bool) -> Sheet:
     own = between("P", "P", epsilon).total, between("Q", "Q", epsilon).total
     name = r"\infty" if math.isinf(epsilon) else tex(epsilon)
     if math.isinf(epsilon):
-        cost = rf"\tilde S_{{\infty}}(P,Q) &= \langle P\otimes Q,\,c\rangle = {found.total:.4f}"
+        cost = rf"\tilde S_{{\infty}}(P,Q) = \langle P\otimes Q,\,c\rangle = {found.total:.4f}"
     else:
         cost = (
-            rf"\tilde S_{{{name}}}(P,Q) &= \langle\Gamma,c\rangle + \varepsilon\,\mathrm{{KL}}(\Gamma, P\otimes Q) = "
+            rf"\tilde S_{{{name}}}(P,Q) = \langle\Gamma,c\rangle + \varepsilon\,\mathrm{{KL}}(\Gamma, P\otimes Q) = "
             rf"{found.moved:.4f} + {name}\cdot{found.blur:.4f} = {found.total:.4f}"
         )
     if debiased:
         second = (
-            rf"S_{{{name}}}(P,Q) &= {found.total:.4f} - \tfrac12({own[0]:.4f} + {own[1]:.4f}) = "
+            rf"S_{{{name}}}(P,Q) = {found.total:.4f} - \tfrac12({own[0]:.4f} + {own[1]:.4f}) = "
             rf"{divergence(epsilon):.4f},\qquad S_{{{name}}}(P,P) = 0"
         )
     else:
         verdict = "= 0" if own[0] < 1e-9 else r"\neq 0"
         second = (
-            rf"\tilde S_{{{name}}}(P,P) &= {own[0]:.4f} {verdict},\qquad "
+            rf"\tilde S_{{{name}}}(P,P) = {own[0]:.4f} {verdict},\qquad "
             rf"\tilde S_{{{name}}}(Q,Q) = {own[1]:.4f} {verdict}"
         )
     alt = (
@@ -207,7 +207,7 @@ def sheet(dark: bool, epsilon: float, debiased: bool) -> Sheet:
         f"entropic cost, here {found.total:.3f}, and the debiased divergence, here {divergence(epsilon):.3f}; the "
         f"exact cost is {between('P', 'Q', 0.0).total:.3f}."
     )
-    return Sheet(aligned(cost, second), picture(epsilon, debiased, dark), alt)
+    return Sheet(below(cost, second), picture(epsilon, debiased, dark), alt)
 
 
 LESSON = Lesson(

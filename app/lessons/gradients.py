@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from app.charts.colour import GENERATED, GREEN, PURPLE, data_blue, ink
 from app.charts.sketch import Axis, Pane, dots, line, sketch, upright
-from app.lessons.base import Lesson, Sheet, Slider, aligned, tex
+from app.lessons.base import Lesson, Sheet, Slider, below, tex
 from app.lessons.discriminator import X, density, logit
 
 FARTHEST = 8.0
@@ -69,12 +69,12 @@ def sheet(dark: bool, distance: float) -> Sheet:
     at = float(minimax(distance, distance))
     other = float(saturating_not(distance, distance))
     small, large = (felt[title] for title, *_ in slopes)
-    formula = aligned(
-        rf"\left|\tfrac{{\mathrm d}}{{\mathrm dx}}\log(1-D^*)\right|_{{x=d}} &= \frac{{d}}{{1+e^{{d^2/2}}}} = "
+    formula = below(
+        rf"\left|\tfrac{{\mathrm d}}{{\mathrm dx}}\log(1-D^*)\right|_{{x=d}} = \frac{{d}}{{1+e^{{d^2/2}}}} = "
         rf"\frac{{{tex(distance)}}}{{1+e^{{{tex(distance**2 / 2, 4)}}}}} = {tex(at)},\qquad "
         rf"\left|\tfrac{{\mathrm d}}{{\mathrm dx}}(-\log D^*)\right|_{{x=d}} = "
         rf"\frac{{d}}{{1+e^{{-d^2/2}}}} = {tex(other)}",
-        rf"\text{{mean over generated points: }} & {tex(small)} \text{{ (minimax)}},\quad {tex(large)} "
+        rf"\text{{mean over generated points: }} {tex(small)} \text{{ (minimax)}},\quad {tex(large)} "
         r"\text{ (non-saturating)},\quad |f'| = 1 \text{ (critic)}",
     )
     alt = (

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.charts.colour import GENERATED, GREEN, PURPLE, data_blue, ink
 from app.charts.sketch import Axis, Pane, dots, line, sketch, upright
-from app.lessons.base import Lesson, Sheet, Slider, aligned, tex
+from app.lessons.base import Lesson, Sheet, Slider, below, tex
 
 REACH = 1.0
 INFINITE = 1.25
@@ -48,7 +48,7 @@ def sheet(dark: bool, theta: float) -> Sheet:
         line(1, "JSD", ends, np.full(2, jump), PURPLE, [7, 3], 2.5),
         line(1, "W₁ = |θ|", np.array([-REACH, 0, REACH]), np.array([REACH, 0, REACH]), GREEN, "solid", 2.5),
         upright(1, theta, 0, 1.4, dark),
-        dots(1, "", [-REACH], [INFINITE], ink(dark), "circle", 1, texts=["∞, off the scale"], place="top", dark=dark),
+        dots(1, "", [-0.7], [INFINITE], ink(dark), "circle", 1, texts=["∞, off the scale"], place="top", dark=dark),
         dots(1, "", [0, 0], [INFINITE, jump], ink(dark), "circle", 9, hollow=True),
         dots(1, "", [0], [0], PURPLE, "circle", 9),
         dots(1, "", [theta], [min(far, INFINITE)], ink(dark), "triangle", 10),
@@ -58,10 +58,10 @@ def sheet(dark: bool, theta: float) -> Sheet:
     shown, flat, slope = r"\log 2 = 0.693", "0", str(int(math.copysign(1, theta)))
     if not theta:
         shown, flat, slope = "0", r"\text{undefined: it jumps}", r"\pm1"
-    formula = aligned(
-        rf"\theta = {tex(theta)}:\qquad \mathrm{{KL}}(P\,\|\,Q) &= {tex(far)},\qquad "
+    formula = below(
+        rf"\theta = {tex(theta)}:\qquad \mathrm{{KL}}(P\,\|\,Q) = {tex(far)},\qquad "
         rf"\mathrm{{JSD}}(P,Q) = {shown},\qquad W_1(P,Q) = |\theta| = {tex(walk)}",
-        rf"\frac{{\mathrm{{d}}}}{{\mathrm{{d}}\theta}}\mathrm{{JSD}} &= {flat},\qquad "
+        rf"\frac{{\mathrm{{d}}}}{{\mathrm{{d}}\theta}}\mathrm{{JSD}} = {flat},\qquad "
         rf"\frac{{\mathrm{{d}}}}{{\mathrm{{d}}\theta}}W_1 = {slope}",
     )
     alt = (

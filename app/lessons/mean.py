@@ -9,7 +9,7 @@ from scipy.special import erf
 
 from app.charts.colour import GENERATED, GREEN, PURPLE, data_blue
 from app.charts.sketch import Axis, Pane, dots, level, line, sketch, upright
-from app.lessons.base import Lesson, Sheet, Slider, aligned, signed, tex
+from app.lessons.base import Lesson, Sheet, Slider, below, signed, tex
 
 DIM, BRIGHT, SIGMA = 30.0, 90.0, 8.0
 """Photons of the two modes and their width: a shower that starts late, and one that starts early."""
@@ -57,7 +57,7 @@ def sheet(dark: bool, answer: float) -> Sheet:
     blue = data_blue(dark)
     panes = [
         Pane(Axis("", 0, TOP, 20), Axis("density [1/photon]", 0, 0.035, 0.01)),
-        Pane(Axis("light in one channel [photons]", 0, TOP, 20), Axis("error [photons]", 20, 80, 20)),
+        Pane(Axis("light in one channel [photons]", 0, TOP, 20), Axis("error [photons]", 0, 80, 20)),
     ]
     peak = 0.033
     series = [
@@ -67,14 +67,14 @@ def sheet(dark: bool, answer: float) -> Sheet:
         line(1, "root of squared error", X, np.sqrt(squared(X)), PURPLE),
         line(1, "mean absolute error", X, absolute(X), GREEN, [7, 3]),
         level(1, "absolute error of a real replica", honest, 0, TOP, blue, [2, 3]),
-        upright(1, answer, 20, 80, dark),
+        upright(1, answer, 0, 80, dark),
         dots(1, "", [answer], [math.sqrt(loss)], PURPLE, "circle", 9, texts=[f"{math.sqrt(loss):.1f}"], dark=dark),
         dots(1, "", [answer], [mae], GREEN, "rect", 9, texts=[f"{mae:.1f}"], place="bottom", dark=dark),
     ]
-    formula = aligned(
-        rf"\mathbb{{E}}\,(Y-y)^2 &= \operatorname{{Var}}Y + (\bar y - y)^2 = {tex(variance)} "
+    formula = below(
+        rf"\mathbb{{E}}\,(Y-y)^2 = \operatorname{{Var}}Y + (\bar y - y)^2 = {tex(variance)} "
         rf"+ ({tex(mean)} {signed(-answer)})^2 = {tex(loss, 4)}\ \text{{photons}}^2",
-        rf"W_1(p,\delta_y) = \mathbb{{E}}\,|Y-y| &= {mae:.1f}\ \text{{photons}},\qquad "
+        rf"W_1(p,\delta_y) = \mathbb{{E}}\,|Y-y| = {mae:.1f}\ \text{{photons}},\qquad "
         rf"\mathbb{{E}}\,|Y-Y'| = {honest:.1f}\ \text{{photons, although }} W_1(p,p) = 0",
     )
     alt = (

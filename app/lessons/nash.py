@@ -9,11 +9,13 @@ import numpy as np
 
 from app.charts.colour import GREEN, PURPLE, ink
 from app.charts.sketch import Axis, Pane, dots, line, sketch
-from app.lessons.base import Lesson, Sheet, Slider, aligned, tex
+from app.lessons.base import Lesson, Sheet, Slider, below, tex
 
 STEPS = 60
 START = (1.0, 0.0)
 REACH = 3.0
+NEAREST, FARTHEST = 0.01, 100.0
+"""Radii that the chart shows."""
 
 
 def simultaneous(x: float, y: float, eta: float) -> tuple[float, float]:
@@ -81,7 +83,7 @@ def sheet(dark: bool, eta: float) -> Sheet:
     """eta: step length of both players."""
     panes = [
         Pane(Axis("x, who lowers x·y", -REACH, REACH, 1), Axis("y, who raises it", -REACH, REACH, 1), square=True),
-        Pane(Axis("step n", 0, STEPS, 10), Axis("distance to the equilibrium (0, 0)", 0.01, 100, log=True)),
+        Pane(Axis("step n", 0, STEPS, 10), Axis("distance to the equilibrium (0, 0)", NEAREST, FARTHEST, log=True)),
     ]
     series, n = [], np.arange(STEPS + 1)
     radii = {}
@@ -93,17 +95,17 @@ def sheet(dark: bool, eta: float) -> Sheet:
         series.append(line(0, way.title, points[:, 0], points[:, 1] * inside, way.colour, way.dash, 1.5))
         end = np.flatnonzero(np.isfinite(inside))[-1]
         series.append(dots(0, "", [points[end, 0]], [points[end, 1]], way.colour, way.symbol, 10))
-        series.append(line(1, way.title, n, np.clip(radius, 0.01, 100), way.colour, way.dash, 2))
+        series.append(line(1, way.title, n, np.where(radius <= FARTHEST, radius, np.nan), way.colour, way.dash, 2))
         every = n[:: STEPS // 6]
-        seen = every[(radius[every] >= 0.01) & (radius[every] <= 100)]
+        seen = every[(radius[every] >= NEAREST) & (radius[every] <= FARTHEST)]
         series.append(dots(1, "", seen, radius[seen], way.colour, way.symbol, 8))
     series.append(dots(0, "", [0], [0], ink(dark), "rect", 8, hollow=True))
     series.append(dots(0, "", [START[0]], [START[1]], ink(dark), "circle", 7, hollow=True))
     grows = factor("simultaneous", eta)
-    formula = aligned(
-        rf"\text{{simultaneous: }} r_n &= \sqrt{{1+\eta^2}}^{{\,n}},\quad r_{{{STEPS}}} = "
+    formula = below(
+        rf"\text{{simultaneous: }} r_n = \sqrt{{1+\eta^2}}^{{\,n}},\quad r_{{{STEPS}}} = "
         rf"{tex(grows, 5)}^{{{STEPS}}} = {tex(grows**STEPS)}",
-        rf"\text{{extragradient: }} r_n &= \sqrt{{1-\eta^2+\eta^4}}^{{\,n}},\quad r_{{{STEPS}}} = "
+        rf"\text{{extragradient: }} r_n = \sqrt{{1-\eta^2+\eta^4}}^{{\,n}},\quad r_{{{STEPS}}} = "
         rf"{tex(factor('extragradient', eta), 5)}^{{{STEPS}}} = {tex(factor('extragradient', eta) ** STEPS)},\qquad "
         rf"\text{{alternating: }} x^2+y^2-\eta\,xy = 1",
     )

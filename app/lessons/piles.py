@@ -9,7 +9,7 @@ import numpy as np
 
 from app.charts.colour import GENERATED, GREEN, data_blue, faint, ink
 from app.charts.sketch import HEIGHT, Axis, Pane, sketch
-from app.lessons.base import Lesson, Piles, Sheet, aligned
+from app.lessons.base import Lesson, Piles, Sheet, below
 
 FIRST, SECOND = (3, 2, 1, 4), (1, 2, 4, 3)
 MOST = 9
@@ -127,11 +127,11 @@ def sheet(dark: bool, p: Sequence[int], q: Sequence[int]) -> Sheet:
     )
     if even:
         summed = " + ".join(f"|{d}|" for d in crossing[1:])
-        said = rf"W &= \sum_i|\delta_i| = {summed} = {distance(p, q)}\ \text{{shovelfuls}}\times\text{{places}}"
+        said = rf"W = \sum_i|\delta_i| = {summed} = {distance(p, q)}\ \text{{shovelfuls}}\times\text{{places}}"
         notice, moved = "", plan(p, q)
     else:
         short, more = ("P", sum(q) - sum(p)) if sum(p) < sum(q) else ("Q", sum(p) - sum(q))
-        said = rf"\textstyle\sum P = {sum(p)} &\neq \textstyle\sum Q = {sum(q)}:\quad \text{{no distance}}"
+        said = rf"\textstyle\sum P = {sum(p)} \neq \textstyle\sum Q = {sum(q)}:\quad \text{{no distance}}"
         notice = (
             f"P holds {sum(p)} shovelfuls and Q {sum(q)}, so no plan turns one into the other: earth would be left "
             f"over at the end. Give {short} {more} more, or divide both by their sums and compare shares."
@@ -141,7 +141,7 @@ def sheet(dark: bool, p: Sequence[int], q: Sequence[int]) -> Sheet:
         map(str, crossing[1:-1])
     )
     alt += f"; the distance is {distance(p, q)}." if even else "; they hold different amounts, so there is no distance."
-    return Sheet(aligned(rf"\delta_1 &= 0,\quad {steps}", said), picture(p, q, moved, dark), alt, notice)
+    return Sheet(below(rf"\delta_1 = 0,\quad {steps}", said), picture(p, q, moved, dark), alt, notice)
 
 
 LESSON = Lesson(
