@@ -70,10 +70,11 @@ def sheet(dark: bool, apart: float) -> Sheet:
         ),
         dots(
             1, "", [apart], [read], PURPLE, "circle", 10, texts=[f"{read:.3f}".replace("-", "−")],
-            place="right" if apart < FARTHEST - 1 else "bottom", dark=dark,
+            place="right" if apart < FARTHEST - 1 else "left", dark=dark,
         ),
     ]  # fmt: skip
-    series[6]["data"][0]["label"] |= {"offset": [0, 10], "fontSize": 11}
+    series[-2]["data"][0]["label"] |= {"offset": [0, 10], "fontSize": 11}
+    series[-1]["data"][0]["label"]["offset"] = [0, 10]  # off the line that runs level there
     middle = apart / 2
     formula = below(
         r"D^*(x) = \frac{p(x)}{p(x)+q(x)} = \frac{1}{1+e^{\,d\,x-d^2/2}},\qquad "
