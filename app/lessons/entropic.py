@@ -54,7 +54,7 @@ def sinkhorn(
     p: np.ndarray, q: np.ndarray, cost: np.ndarray, epsilon: float, start: np.ndarray | None = None
 ) -> Blurred:
     """min ⟨Γ, c⟩ + ε KL(Γ, P ⊗ Q) by alternating soft minima in the log domain (Cuturi, arXiv:1306.0895; Feydy et al.,
-    arXiv:1810.08278, Eq. 8), until no marginal is off by more than `TOLERANCE`. start: potential g."""
+    arXiv:1810.08278), until no marginal is off by more than `TOLERANCE`. start: potential g."""
     g = np.zeros(len(q)) if start is None else start
     f = soft_minimum(cost - g, q, epsilon)
     for _ in range(MOST_ROUNDS):
@@ -71,7 +71,7 @@ def sinkhorn(
 
 def sinkhorn_itself(p: np.ndarray, cost: np.ndarray, epsilon: float, start: np.ndarray | None = None) -> Blurred:
     """As `sinkhorn` of a cloud with itself, whose potentials are equal: their mean with the update settles in a few
-    rounds, where updates in turn would take thousands (Feydy et al., Eq. 27)."""
+    rounds, where updates in turn would take thousands (Feydy et al.)."""
     f = np.zeros(len(p)) if start is None else start
     for _ in range(MOST_ROUNDS):
         new = soft_minimum(cost - f, p, epsilon)
