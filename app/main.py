@@ -28,6 +28,7 @@ from starlette.routing import Route
 from app import tickets
 from app.client import LIMITS, TIMEOUT, engine_address, error_of, token_header
 from app.components.sights import Step
+from app.lessons.base import lessons
 from app.state import API_KEY
 from engine.schema import GenerateRequest, Particle
 
@@ -175,9 +176,11 @@ def answer_at_once() -> None:
 
 
 def load_pages() -> None:
-    """Import what the first visitor would otherwise wait for."""
-    for name in ("generate", "train", "latent", "compare", "data", "about"):
+    """Import, and compute once, what the first visitor would otherwise wait for."""
+    for name in ("generate", "train", "latent", "compare", "data", "learn", "about"):
         importlib.import_module(f"app.views.{name}")
+    for lesson in lessons():
+        lesson.sheet(False, **lesson.first())
 
 
 @asynccontextmanager

@@ -47,7 +47,7 @@ ENGINE_LAYERS = [
     {"spaces", "zdc"},
     {"schema"},
 ]
-APP_LAYERS = [{"main"}, {"views"}, {"charts", "components", "state", "client", "tickets"}]
+APP_LAYERS = [{"main"}, {"views"}, {"lessons"}, {"charts", "components", "state", "client", "tickets"}]
 LEVEL = {name: level for level, names in enumerate(ENGINE_LAYERS) for name in names}
 APP_LEVEL = {name: level for level, names in enumerate(APP_LAYERS) for name in names}
 
@@ -99,6 +99,13 @@ def test_app_knows_of_the_engine_only_its_schema(path):
             target = rest.split(".")[0]
             if target in APP_LEVEL and target != own:
                 assert APP_LEVEL[target] >= APP_LEVEL[own], f"{own} imports {target}, which stands above it"
+
+
+@pytest.mark.parametrize("path", modules("app/lessons"), ids=lambda p: p.stem)
+def test_lessons_know_of_the_app_only_its_charts(path):
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("app.")}
+    assert used <= {"charts", "lessons"}
+    assert not any(name.split(".")[0] in {"streamlit", "engine"} for name in imports(path))
 
 
 def test_no_two_modules_import_each_other():

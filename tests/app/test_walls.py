@@ -35,6 +35,13 @@ def test_charts_are_pure(path: Path):
         assert not name.startswith(("streamlit", "app.state", "app.client", "app.views", "httpx")), name
 
 
+@pytest.mark.parametrize("path", [p for p in APP if "lessons" in p.parts], ids=lambda p: p.name)
+def test_lessons_are_numbers_and_charts_alone(path: Path):
+    for name in imports(path):
+        assert not name.startswith(("streamlit", "httpx", "engine")), name
+        assert not name.startswith("app") or name.startswith(("app.charts.", "app.lessons")), name
+
+
 @pytest.mark.parametrize("path", [p for p in APP if "views" not in p.parts])
 def test_nothing_below_imports_views(path: Path):
     assert not any(name.startswith("app.views") for name in imports(path))
@@ -45,7 +52,9 @@ def test_modules_stay_small():
 
 
 def test_the_apps_process_never_loads_torch():
-    pages = ", ".join(f"app.views.{name}" for name in ("generate", "train", "latent", "compare", "data", "about"))
+    pages = ", ".join(
+        f"app.views.{name}" for name in ("generate", "train", "latent", "compare", "data", "learn", "about")
+    )
     code = f"import sys, app.main, {pages}\nprint(sorted({{'torch', 'mlflow', 'sklearn'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
