@@ -150,8 +150,11 @@ class GroupedMLP(nn.Module):
 
     def of(self, x: Tensor, group: Tensor) -> Tensor:
         """(N, outputs) of (N, inputs), each row by the network of its `group` (N,)."""
-        every = self(x.expand(len(self.weights[0]), *x.shape))
-        return every[group, torch.arange(len(x), device=x.device)]
+        x, last = x[:, None], len(self.weights) - 1
+        for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = torch.baddbmm(bias[group], x, weight[group])
+            x = x if k == last else torch.relu(x)
+        return x[:, 0]
 
 
 class EigenDecoder(nn.Module):

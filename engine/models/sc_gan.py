@@ -34,9 +34,7 @@ Mode = Literal["mapping", "centres", "single", "real"]
 class SCGANConfig(Config):
     """Settings of the three stages."""
 
-    presets = merged(
-        Config.presets, images={"latent": 16}, points={"latent": 8, "hidden": 64, "noise": 2, "learning_rate": 2e-3}
-    )
+    presets = merged(Config.presets, images={"latent": 16}, points={"latent": 8, "noise": 2, "clusters": 64})
 
     conditional: bool = option(
         False,
@@ -49,7 +47,10 @@ class SCGANConfig(Config):
         "codes, or codes of training examples.",
         source=f"{PAPER} §3, Table 1",
     )
-    clusters: int = option(16, "K, clusters of the codes.", ge=1, le=64, source=f"{PAPER} §2.2; K not stated")
+    clusters: int = option(
+        16, "K, clusters of the codes: the more, the less each small network has to bend.", ge=1, le=256,
+        source=f"{PAPER} §2.2; K not stated, tuned on validation points",
+    )  # fmt: skip
     mapping: Literal["adversarial", "flow"] = option(
         "adversarial",
         "What carries noise to the codes of a cluster: the decoder of an adversarial autoencoder, or a flow.",
