@@ -157,3 +157,13 @@ def test_what_begins_a_phase_runs_once_before_its_first_step_on_all_training_exa
     for _ in run.run():
         pass
     assert begun == [(first, len(run.train_rows), len(run.train_rows))]
+
+
+def test_a_beginning_that_does_nothing_changes_no_bit(data):
+    plain, begun = (Training("wae_gan", {**SMALL, "hidden": 8, "width": 2}, data, seed=1) for _ in range(2))
+    begun.phases = [dataclasses.replace(phase, begin=lambda *_: None) for phase in begun.phases]
+    for run in (plain, begun):
+        for rows in run.batches(0)[:2]:
+            run.advance(rows)
+    states = [run.state()[0] for run in (plain, begun)]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
