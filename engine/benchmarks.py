@@ -50,8 +50,7 @@ def records(home: Path, once: Once, reference: Path = REFERENCE) -> list[Benchma
     house = [path for path in reference.glob("*.json") if not path.stem.startswith(PUBLISHED)]
     house = sorted(house, key=lambda path: (not path.stem.startswith("table1"), path.stem))
     mine = sorted((home / "bench").glob("*.json"), key=_modified, reverse=True)
-    found = [_once(once, path, path in house) for path in (*house, *mine)]
-    return [record for record in found if record]
+    return [record for path in (*house, *mine) for record in _once(once, path, path in house)]
 
 
 def _modified(path: Path) -> float:
@@ -61,21 +60,32 @@ def _modified(path: Path) -> float:
         return 0.0
 
 
-def _once(once: Once, path: Path, house: bool) -> Benchmark | None:
-    return once.get(("benchmark", path, _modified(path)), lambda: read(path, house))
+def _once(once: Once, path: Path, house: bool) -> list[Benchmark]:
+    return once.get(("benchmark", path, _modified(path)), lambda: read_all(path, house))
 
 
 def read(path: Path, house: bool = False) -> Benchmark | None:
-    """The record in a file; None where it holds something else, or is damaged, which is logged."""
+    """The record in a file of one; None where it holds something else, or is damaged, which is logged."""
+    found = read_all(path, house)
+    return found[0] if len(found) == 1 else None
+
+
+def read_all(path: Path, house: bool = False) -> list[Benchmark]:
+    """The record in a file, or its `records`, of a benchmark on several sets; none where it holds something else, or is
+    damaged, which is logged."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_nothing, parse_float=_finite)
-        if not isinstance(raw, dict) or "bench" not in raw or "rows" not in raw:
-            return None
-        return _record(raw, path, house)
+        if not isinstance(raw, dict) or "bench" not in raw:
+            return []
+        if "rows" in raw:
+            return [_record(raw, path.stem, house)]
+        shared = {name: raw[name] for name in ("command", "made", "quick") if name in raw}
+        several = raw.get("records", [])
+        return [_record(shared | one, f"{path.stem}/{one['budget']['data']}", house) for one in several]
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:  # ValidationError is a ValueError
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         logger.warning("%s is left out: it is no record of a benchmark (%s)", path, why)
-        return None
+        return []
 
 
 def _nothing(_: str) -> None:
@@ -87,12 +97,12 @@ def _finite(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _record(raw: dict[str, Any], path: Path, house: bool) -> Benchmark:
+def _record(raw: dict[str, Any], name: str, house: bool) -> Benchmark:
     budget, rows = raw.get("budget") or {}, [_row(row) for row in raw["rows"]]
     seeds = sorted({seed for row in rows for seed in row.seeds})
     command = raw.get("command") or ""
     return Benchmark(
-        name=path.stem if house else f"home:{path.stem}",
+        name=name if house else f"home:{name}",
         bench=raw["bench"],
         title=raw.get("title") or TITLES.get(raw["bench"]) or raw["bench"],
         data=budget.get("data") or "",

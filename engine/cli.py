@@ -318,11 +318,11 @@ def parser() -> Parser:
     made.set_defaults(work=bench)
     made.add_argument("name", metavar="NAME")
     made.add_argument("--quick", action="store_true", help="fewer repetitions")
-    made.add_argument("--data", help="data set to train on (table1, mnist)")
-    made.add_argument("--seeds", type=int, help="trainings of each row (table1, mnist)")
-    made.add_argument("--rows", help="rows or models to take instead of all, comma between (table1, mnist)")
-    made.add_argument("--fresh", action="store_true", help="train again what was trained before (table1, mnist)")
-    made.add_argument("--showers", type=int, help="training showers that each row sees (table1, mnist)")
+    made.add_argument("--data", help="data set to train on (table1, mnist); of toys several, comma between")
+    made.add_argument("--seeds", type=int, help="trainings of each row (table1, mnist, toys)")
+    made.add_argument("--rows", help="rows or models to take instead of all, comma between (table1, mnist, toys)")
+    made.add_argument("--fresh", action="store_true", help="train again what was trained before (table1, mnist, toys)")
+    made.add_argument("--showers", type=int, help="training showers that each row sees (table1, mnist, toys)")
     made.add_argument(
         "--json", nargs="?", const=True, metavar="FILE", help="one JSON object on stdout, or into FILE too"
     )

@@ -175,12 +175,12 @@ class IntensityDecoder(nn.Module):
 
 
 class PointDecoder(nn.Module):
-    """Points (N, d) of codes, by three hidden fully connected layers and a `head`."""
+    """Points (N, d) of codes, by three hidden fully connected layers, or another `depth`, and a `head`."""
 
-    def __init__(self, dimensions: int, latent: int, hidden: int, head: Head) -> None:
+    def __init__(self, dimensions: int, latent: int, hidden: int, head: Head, depth: int = 3) -> None:
         super().__init__()
         self.head = head
-        self.layers = mlp([latent, hidden, hidden, hidden, dimensions])
+        self.layers = mlp([latent, *[hidden] * depth, dimensions])
 
     def forward(self, latent: Tensor) -> Tensor:
         return self.head(self.layers(latent))

@@ -227,6 +227,20 @@ def effective_rank(codes: Tensor) -> Tensor:
     return torch.exp(-torch.special.xlogy(share, share).sum()) * (values.sum() > 1e-12)
 
 
+def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    """−E log softmax of ⟨a_i, b_i⟩/T among the pairs of a_i with every other of both views: low where a code (N, d)
+    tells its example from all others, whatever the augmentation; a, b the views' codes on the unit sphere.
+
+    References: T. Chen et al., A Simple Framework for Contrastive Learning, https://arxiv.org/abs/2002.05709, Eq. (1);
+    A. van den Oord et al., https://arxiv.org/abs/1807.03748, Eq. (4).
+    """
+    both = F.normalize(torch.cat([first, second]), dim=1)
+    alike = both @ both.T / temperature
+    own = torch.eye(len(both), dtype=torch.bool, device=both.device)
+    partner = torch.arange(len(both), device=both.device).roll(len(first))
+    return F.cross_entropy(alike.masked_fill(own, -math.inf), partner)
+
+
 # ------------------------------------------------------------------------------------------------------ adversaries
 def logistic(real: Tensor, fake: Tensor) -> Tensor:
     """−E log D(x) − E log(1 − D(G(z))) of logits (N,): what a discriminator minimises.

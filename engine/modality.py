@@ -65,6 +65,10 @@ class Modality(nn.Module):
         """A network from codes (N, inputs) to expected examples."""
         raise NotImplementedError
 
+    def head(self, inputs: int) -> Decoder:
+        """The end of a network whose first layers have `inputs` outputs, to expected examples."""
+        return self.decoder(inputs)
+
     def fidelity(self, x: Tensor, expected: Tensor) -> dict[str, Tensor]:
         """How well an expectation explains an example: `reconstruction` and further terms, unweighted; those of weight
         0 in evaluation mode only."""
@@ -270,6 +274,9 @@ class Points(Modality):
 
     def decoder(self, inputs: int) -> Decoder:
         return PointDecoder(self.dimensions, inputs, self.config.hidden, self.restored)
+
+    def head(self, inputs: int) -> Decoder:
+        return PointDecoder(self.dimensions, inputs, self.config.hidden, self.restored, depth=0)
 
     def fidelity(self, x: Tensor, expected: Tensor) -> dict[str, Tensor]:
         """Mean squared error in standard deviations."""

@@ -123,3 +123,85 @@ class Encoder(nn.Module):
     def forward(self, seen: Tensor, facts: Tensor | None = None) -> Tensor:
         joined = self.join(beside(self.trunk(seen), facts))
         return self.normalise(self.last(beside(joined, facts)))
+
+
+class GroupedMLP(nn.Module):
+    """As many networks of one shape as there are groups, fully connected with ReLU, evaluated together."""
+
+    def __init__(self, groups: int, sizes: list[int]) -> None:
+        super().__init__()
+        layers = list(zip(sizes[:-1], sizes[1:], strict=True))
+        bounds = [1 / math.sqrt(inputs) for inputs, _ in layers]
+        # as nn.Linear begins
+        self.weights = nn.ParameterList(
+            torch.empty(groups, i, o).uniform_(-b, b) for (i, o), b in zip(layers, bounds, strict=True)
+        )
+        self.biases = nn.ParameterList(
+            torch.empty(groups, 1, o).uniform_(-b, b) for (_, o), b in zip(layers, bounds, strict=True)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(groups, N, outputs) of (groups, N, inputs), each by its group's network."""
+        last = len(self.weights) - 1
+        for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = torch.baddbmm(bias, x, weight)
+            x = x if k == last else torch.relu(x)
+        return x
+
+    def of(self, x: Tensor, group: Tensor) -> Tensor:
+        """(N, outputs) of (N, inputs), each row by the network of its `group` (N,)."""
+        x, last = x[:, None], len(self.weights) - 1
+        for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = torch.baddbmm(bias[group], x, weight[group])
+            x = x if k == last else torch.relu(x)
+        return x[:, 0]
+
+
+class EigenDecoder(nn.Module):
+    """Fully connected layers with ReLU into each of which noise enters along an orthonormal basis of its own,
+    h_i = relu(W_i h_{i−1} + b_i + U_i diag(L_i) n_i), U_iᵀ U_i = 1; without noise (n = 0) it is an ordinary network.
+
+    References: Z. He, M. Kan, S. Shan, EigenGAN: Layer-Wise Eigen-Learning for GANs, https://arxiv.org/abs/2104.12476,
+    Eq. (2). There a penalty holds U orthonormal, here a QR decomposition makes it so.
+    """
+
+    def __init__(self, inputs: int, hidden: int, layers: int, noise: int, head: nn.Module) -> None:
+        super().__init__()
+        self.each = min(noise, hidden)
+        self.noise = layers * self.each
+        widths = [inputs, *[hidden] * layers]
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in zip(widths[:-1], widths[1:], strict=True))
+        self.spans = nn.ParameterList(torch.randn(hidden, self.each) for _ in range(layers))
+        self.importance = nn.ParameterList(torch.full((self.each,), 0.1) for _ in range(layers))
+        self.head = head
+
+    def bases(self) -> list[Tensor]:
+        """U (hidden, noise of a layer) of each layer."""
+        return [torch.linalg.qr(span)[0] for span in self.spans]
+
+    def forward(self, codes: Tensor, noise: Tensor) -> Tensor:
+        """Examples of codes (N, inputs) and noise (N, `noise`)."""
+        parts = noise.split(self.each, dim=1)
+        for layer, basis, weight, part in zip(self.layers, self.bases(), self.importance, parts, strict=True):
+            codes = torch.relu(layer(codes) + (weight * part) @ basis.T)
+        return self.head(codes)
+
+
+def kmeans(points: Tensor, clusters: int, rng: Generator, rounds: int = 30) -> tuple[Tensor, Tensor]:
+    """Centres (K, d) and the nearest one's number (N,) for each of the points (N, d), by Lloyd's rounds from seeds that
+    are drawn far apart; a cluster that loses all its points keeps its centre.
+
+    References: S. Lloyd, 1982; D. Arthur and S. Vassilvitskii, k-means++, 2007.
+    """
+    first = torch.randint(len(points), (1,), generator=rng, device=points.device)
+    centres = points[first]
+    for _ in range(clusters - 1):
+        far = torch.cdist(points, centres).square().amin(1) + 1e-12
+        centres = torch.cat([centres, points[torch.multinomial(far, 1, generator=rng)]])
+    label = torch.cdist(points, centres).argmin(1)
+    for _ in range(rounds):
+        member = nn.functional.one_hot(label, clusters).to(points).T
+        count = member.sum(1, keepdim=True)
+        centres = torch.where(count > 0, member @ points / count.clamp(min=1), centres)
+        label = torch.cdist(points, centres).argmin(1)
+    return centres, label

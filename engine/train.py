@@ -78,10 +78,9 @@ class Training:
         held = np.float32 if data.kind == "points" else np.uint16
         self.showers = torch.from_numpy(data.showers.astype(held)).to(self.device)
         self.conditions = torch.from_numpy(data.conditions.astype(np.float32)).to(self.device)
-        rows = torch.from_numpy(self.train_rows).to(self.device)
         self.model: Model = model.to(self.device)
         if start is None:
-            self.model.fit(self.showers[rows].float(), self.conditions[rows])
+            self.model.fit(*self.examples())
         else:  # what was learned holds in the units it was learned in
             models.adopt(self.model, start)
         self.phases = self.model.phases()
@@ -110,6 +109,11 @@ class Training:
         return [
             np.concatenate([groups[i] for i in part]) for part in _chunks(order.permutation(len(groups)), per_batch)
         ]
+
+    def examples(self) -> tuple[Tensor, Tensor]:
+        """All training examples and their conditions."""
+        rows = torch.from_numpy(self.train_rows).to(self.device)
+        return self.showers[rows].float(), self.conditions[rows]
 
     def batch(self, rows: np.ndarray, turn: int = 0) -> Batch:
         """The showers of these rows, mirrored and transposed at random where the config says so."""
@@ -145,6 +149,8 @@ class Training:
             rate = self.learning_rate(self.step, phase)
             if rate is None:
                 continue
+            if phase.begin is not None and self.step == self.span(phase)[0]:
+                phase.begin(*self.examples(), self.rng)
             for group in optimiser.param_groups:
                 group["lr"] = rate
             for turn in range(phase.steps):

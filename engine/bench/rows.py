@@ -60,8 +60,8 @@ class Budget:
 
 
 # ------------------------------------------------------------------------------------------------------- one training
-def judge(row: Row, budget: Budget, seed: int) -> dict[str, Any]:
-    """Train a row with a seed on one core, and judge it on held-out primaries."""
+def judge(row: Row, budget: Budget, seed: int, reading: Callable[..., dict[str, Any]] | None = None) -> dict[str, Any]:
+    """Train a row with a seed on one core, and judge it on held-out primaries. reading: instead of `measure`."""
     import torch
 
     from engine import sets
@@ -79,7 +79,7 @@ def judge(row: Row, budget: Budget, seed: int) -> dict[str, Any]:
         pass
     seconds = clock() - begin
     model = training.model.eval()
-    found = measure(model, data, budget.primaries, training.device, seed)
+    found = (reading or measure)(model, data, budget.primaries, training.device, seed)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     did = {"train_seconds": seconds, "epochs": epochs, "steps": training.step, "parameters": parameters}
     return {**found, **did, "commit": commit()}
@@ -112,10 +112,11 @@ def measure(model: Any, data: Any, primaries: int, device: Any, seed: int) -> di
     return {"metrics": metrics, "ms_per_shower": found.ms, "showers": found.examples}
 
 
-def apart(row: Row, budget: Budget, seed: int) -> dict[str, Any]:
-    """`judge` in a process of its own. Raises `RuntimeError` with the last line of what went wrong there."""
+def apart(row: Row, budget: Budget, seed: int, module: str = "engine.bench.rows") -> dict[str, Any]:
+    """`judge` in a process of its own, as `module` does it. Raises `RuntimeError` with the last line of what went wrong
+    there."""
     told = json.dumps([asdict(row), asdict(budget), seed])
-    asked = [sys.executable, "-m", "engine.bench.rows", told]
+    asked = [sys.executable, "-m", module, told]
     one = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(asked, cwd=ROOT, env=one, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -140,10 +141,11 @@ def run(
     line: Callable[[dict[str, Any]], str],
     say: Callable[[str], None],
     fresh: bool = False,
+    module: str = "engine.bench.rows",
 ) -> dict[str, Any]:
-    """Train what is not kept yet, on all cores, and put the rows together. line: what `say` tells of a training. A row
-    that was trained with the same settings by an earlier commit is kept, and says so, unless a `fresh` one is asked
-    for."""
+    """Train what is not kept yet, on all cores, and put the rows together. line: what `say` tells of a training;
+    module: what trains and judges in a process of its own. A row that was trained with the same settings by an earlier
+    commit is kept, and says so, unless a `fresh` one is asked for."""
     from engine import sets
 
     whole = sets.load(budget.data, home())  # made first, where it is not there
@@ -154,7 +156,7 @@ def run(
     todo = [(row, seed) for row, seed in wanted if fresh or not file[row.title, seed].exists()]
     begin, workers = time.monotonic(), min(len(os.sched_getaffinity(0)), max(1, len(todo)))
     with ThreadPoolExecutor(workers) as pool:
-        jobs = {pool.submit(apart, row, budget, seed): (row, seed) for row, seed in todo}
+        jobs = {pool.submit(apart, row, budget, seed, module): (row, seed) for row, seed in todo}
         for done, job in enumerate(as_completed(jobs), 1):
             row, seed = jobs[job]
             try:

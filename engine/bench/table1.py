@@ -53,6 +53,7 @@ def table() -> list[Row]:
         Row("cond. WGAN-GP", "wgan_gp"),
         Row("flow matching", "flow_matching"),
         Row("latent flow", "latent_flow"),
+        Row("cond. SC-GAN", "sc_gan", {"conditional": True}),
         Row("VAE", "vae", FREE),
         Row("WAE-MMD", "wae_mmd", FREE),
         Row("e2e SAE", "e2e_sae", FREE),

@@ -48,7 +48,8 @@ class Phase:
 
     Runs `steps` times each training step, each time on a batch of its own. `learning_rate` None is the config's;
     the schedule goes over the phase's `span`, its first and last share of the training. `clip` bounds each weight
-    after a step.
+    after a step. `begin(showers, conditions, rng)`, of all training examples, is called once, before the first step of
+    the span: for what follows from an earlier phase and is no gradient's to find. What it leaves in buffers is saved.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Phase:
     learning_rate: float | None = None
     clip: float | None = None
     span: tuple[float, float] = (0.0, 1.0)
+    begin: Callable[[Tensor, Tensor, Generator], None] | None = None
 
 
 class Model(nn.Module):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial import KDTree
 
 from engine import zdc
 from engine.conditions import Nearness
@@ -124,6 +125,99 @@ def test_the_second_spiral_is_the_first_one_turned_by_half():
     outer = radius > 0.5
     off = (3 * np.pi * radius / 2 - angle + np.pi) % (2 * np.pi) - np.pi
     assert np.abs(off[outer] * radius[outer]).mean() < 0.3
+
+
+@pytest.mark.parametrize("name", toys.NAMES)
+def test_a_toy_is_a_set_of_points_of_the_plane_whose_pieces_are_its_condition(name):
+    data = datasets.load(name)
+    assert (data.kind, data.space.shape, data.space.classes) == ("points", (2,), toys.get(name).pieces)
+    assert (data.name, len(data.showers), data.showers.dtype) == (name, toys.POINTS, np.float32)
+    assert [len(data.rows(split)) for split in datasets.SPLITS] == [14_000, 3000, 3000]
+    assert np.isfinite(data.showers).all()
+
+
+def test_a_checkerboard_is_uniform_on_its_dark_squares_and_empty_on_the_others():
+    points, piece = toys.get("toy_checkerboard").sample(40_000, 0)
+    i, j = np.floor((points + 4) / 2).astype(int).T
+    assert ((i + j) % 2 == 0).all()
+    assert ((i >= 0) & (i < 4) & (j >= 0) & (j < 4)).all()
+    assert len({(a, b, k) for a, b, k in zip(i, j, piece, strict=True)}) == 8, "a square is a piece"
+    inner = (points + 4) % 2
+    np.testing.assert_allclose([inner.mean(), inner.var()], [1, 1 / 3], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "curve", "noise"),
+    [
+        ("toy_abs", lambda x: np.abs(x) - 1, np.exp(-1.5)),
+        ("toy_sine_cube", lambda x: 0.2 * x**3 + np.sin(5 * x), 0.1),
+    ],
+)
+def test_functions_have_a_normal_argument_and_their_noise_in_y(name, curve, noise):
+    points, piece = toys.get(name).sample(40_000, 0)
+    x, y = points.T
+    np.testing.assert_allclose([x.mean(), x.std()], [0, 1], atol=0.02)
+    assert np.array_equal(piece, x > 0)
+    off = y - curve(x)
+    np.testing.assert_allclose([off.mean(), off.std()], [0, noise], atol=0.01)
+    assert abs(np.corrcoef(off, x)[0, 1]) < 0.02
+
+
+def test_four_circles_have_radius_two_about_the_corners_of_a_square():
+    points, piece = toys.get("toy_four_circles").sample(40_000, 0)
+    corners = np.array([points[piece == k].mean(axis=0) for k in range(4)])
+    np.testing.assert_allclose(np.sort(corners, axis=0), [[-1, -1], [-1, -1], [1, 1], [1, 1]], atol=0.05)
+    radius = np.linalg.norm(points - np.round(corners)[piece], axis=1)
+    # of a normal vector added to one of length 2, to second order
+    np.testing.assert_allclose([radius.mean(), radius.std()], [2 + 0.01 / 4, 0.1], atol=0.003)
+
+
+def _manifold(name: str) -> np.ndarray:
+    """Many points of a set without its noise, written down a second time."""
+    if name == "toy_eight_gaussians":
+        return 2 * np.exp(1j * np.pi * np.arange(8) / 4).view(float).reshape(-1, 2)
+    if name == "toy_checkerboard":
+        side = np.arange(-3.995, 4, 0.01)
+        x, y = (grid.ravel() for grid in np.meshgrid(side, side))
+        return np.column_stack([x, y])[(np.floor(x / 2) + np.floor(y / 2)) % 2 == 0]
+    if name == "toy_spirals":
+        angle = np.linspace(0, 3 * np.pi, 20_000)
+        arm = (2 / 3 / np.pi * angle * np.exp(1j * angle)).view(float).reshape(-1, 2)
+        return np.concatenate([arm, -arm])
+    if name == "toy_four_circles":
+        ring = 2 * np.exp(2j * np.pi * np.arange(20_000) / 20_000)
+        return np.concatenate([(ring + a + 1j * b).view(float).reshape(-1, 2) for a in (-1, 1) for b in (-1, 1)])
+    x = np.linspace(-6, 6, 400_000)
+    return np.column_stack([x, np.abs(x) - 1 if name == "toy_abs" else 0.2 * x**3 + np.sin(5 * x)])
+
+
+@pytest.mark.parametrize("name", toys.NAMES)
+def test_the_distance_to_a_manifold_is_that_to_the_nearest_of_very_many_of_its_points(name):
+    points = np.random.default_rng(0).uniform(-4.2, 4.2, (500, 2))
+    found = toys.get(name).distance(points)
+    nearest = KDTree(_manifold(name)).query(points)[0]
+    # a grid of squares ends half a step within their edges, and has gaps of a step
+    grain = 0.01 if name == "toy_checkerboard" else 0.001
+    np.testing.assert_allclose(found, nearest, atol=grain)
+    assert (found <= nearest + 1e-6).all(), "no point of the manifold is nearer than the nearest"
+
+
+@pytest.mark.parametrize("name", toys.NAMES)
+def test_one_of_a_thousand_exact_points_lies_off_the_manifold_and_most_of_a_wide_cloud_does(name):
+    toy = toys.get(name)
+    points, _ = toy.sample(50_000, 7)
+    share = toy.off(points).mean()
+    assert share == 0 if name == "toy_checkerboard" else 0.0003 < share < 0.002
+    moved = points + 2 * toy.reach * np.array([0.6, 0.8])
+    assert toy.off(moved).mean() > 10 * max(share, 0.001)
+
+
+def test_the_pieces_of_a_set_with_gaps_leave_room_between_them():
+    """Halfway between neighbouring Gaussians, amid a light square and between two turns nothing may lie."""
+    amid = {"toy_eight_gaussians": [1.7, 0.7], "toy_checkerboard": [-1, -3], "toy_spirals": [1.0, 0.0]}
+    assert set(amid) == {toy.name for toy in toys.SETS.values() if toy.gaps}
+    for name, point in amid.items():
+        assert toys.get(name).off(np.array([point])).all(), name
 
 
 # ------------------------------------------------------------------------------------------- what is no calorimeter

@@ -321,3 +321,22 @@ def test_the_penalty_at_real_points_is_half_the_squared_slope():
     value = losses.real_penalty(lambda x: x @ slope, torch.rand(5, 2, generator=torch.Generator().manual_seed(0)))
     assert float(value.detach()) == pytest.approx(12.5)
     torch.testing.assert_close(torch.autograd.grad(value, slope)[0], slope.detach())
+
+
+# ------------------------------------------------------------------------------------------------------- contrast
+def test_the_contrastive_loss_is_the_cross_entropy_of_finding_one_s_partner_by_brute_force():
+    first, second, temperature = cloud(5, 3, 0), cloud(5, 3, 1), 0.2
+    both = torch.cat([first, second])
+    unit = both / both.norm(dim=1, keepdim=True)
+    total = 0.0
+    for i in range(10):
+        likes = [math.exp(float(unit[i] @ unit[j]) / temperature) for j in range(10)]
+        total -= math.log(likes[(i + 5) % 10] / (sum(likes) - likes[i]))
+    assert float(losses.info_nce(first, second, temperature)) == pytest.approx(total / 10, rel=1e-5)
+
+
+def test_codes_that_tell_every_example_apart_have_no_contrastive_loss_and_equal_ones_the_log_of_all_others():
+    apart = torch.eye(6)
+    assert float(losses.info_nce(apart, apart, 0.01)) == pytest.approx(0, abs=1e-6)
+    alike = torch.ones(6, 3)
+    assert float(losses.info_nce(alike, alike, 0.5)) == pytest.approx(math.log(11), rel=1e-5)

@@ -16,6 +16,7 @@ import engine.models
 from engine import losses, zdc
 from engine.config import kinds_of
 from engine.datasets import base as datasets
+from engine.datasets import toys
 from engine.models import base as models
 from engine.models.base import Batch
 from engine.models.e2e_sae import PAPER_RECIPE
@@ -123,6 +124,22 @@ def test_the_verbs_give_the_promised_shapes(name, kind, sets):
     assert torch.isfinite(expected).all()
 
 
+@pytest.mark.parametrize("toy", toys.NAMES)
+@pytest.mark.parametrize("name", models.names())
+def test_every_model_takes_every_toy_set(name, toy):
+    data = datasets.load(toy)
+    rows = np.concatenate([data.rows("train")[:120], data.rows("validation")[:20]])
+    columns = ("showers", "conditions", "pdg", "primary_id", "replica", "split")
+    run = training(name, dataclasses.replace(data, **{column: getattr(data, column)[rows] for column in columns}))
+    terms = run.advance(run.batches(0)[0]).terms
+    assert all(np.isfinite(value) for value in terms.values())
+    q = torch.arange(toys.get(toy).pieces)[:, None].float()
+    with torch.no_grad():
+        drawn = run.model.eval().sample(q, rng())
+    assert drawn.shape == (len(q), 2)
+    assert torch.isfinite(drawn).all()
+
+
 @EVERY
 def test_the_gradient_of_a_phase_reaches_each_of_its_parameters_and_the_phases_share_none(name, kind, sets):
     run = training(name, sets[kind])
@@ -208,7 +225,7 @@ def test_a_resumed_training_equals_the_uninterrupted_one_bit_for_bit(name, at, d
 
 @EVERY
 def test_conditions_of_a_wrong_width_are_refused(name, kind, sets):
-    model = training(name, sets[kind]).model.eval()
+    model = training(name, sets[kind], conditional=True).model.eval()
     with pytest.raises(WrongInput, match="columns are needed"):
         model.sample(torch.zeros(3, 8), rng())
 
@@ -605,6 +622,158 @@ def test_the_intensity_head_says_how_much_light_there_is(data):
         codes = model.prior(q, rng())
         total = model.decoder.total(model.informed_code(codes, q))
         torch.testing.assert_close(model.decode(codes, q).sum((1, 2)), total)
+
+
+# ---------------------------------------------------------------------------------------------------------- SC-GAN
+MODES = ("mapping", "centres", "single", "real")
+
+
+@pytest.fixture(scope="module", params=["adversarial", "flow"])
+def cut_up(request, sets) -> Training:
+    """SC-GAN after a short training on two spirals."""
+    run = training("sc_gan", sets["points"], epochs=30, clusters=5, mapping=request.param)
+    for _ in run.run():
+        pass
+    run.model.eval()
+    return run
+
+
+def test_sc_gan_s_stages_leave_each_other_s_networks_alone(sets):
+    run = training("sc_gan", sets["points"], epochs=8, clusters=4)
+    owners = {"encoder": 0, "inward": 1, "outward": 1, "mapping_critic": 1, "decoder": 2, "critics": 2}
+    assert {name for name, _ in run.model.named_children()} - {"modality"} == set(owners)
+    ends = [run.span(run.phases[k])[1] for k in (0, 1, 3)]
+    assert 0 < ends[0] < ends[1] < ends[2] == run.steps
+    for epoch in range(8):
+        for rows in run.batches(epoch):
+            stage = sum(run.step >= end for end in ends)
+            before = {name: value.clone() for name, value in run.model.state_dict().items()}
+            run.advance(rows)
+            moved = {n.split(".")[0] for n, v in run.model.state_dict().items() if not torch.equal(v, before[n])}
+            assert moved & set(owners) == {name for name, own in owners.items() if own == stage}
+            clusters = {"kept", "centres", "count"} <= moved
+            assert clusters is (run.step == ends[0] + 1), "codes are divided once, as the second stage begins"
+
+
+def test_kept_codes_are_those_of_training_examples_in_the_order_of_their_clusters(cut_up, sets):
+    model = cut_up.model
+    data = sets["points"]
+    x = torch.from_numpy(data.showers[data.rows("train")])
+    with torch.no_grad():
+        codes = model.codes(model.modality.view(x))
+    assert float(torch.cdist(model.kept, codes).amin(1).max()) < 0.01  # as cdist rounds
+    label = torch.repeat_interleave(torch.arange(5), model.count)
+    assert torch.equal(model.cluster(model.kept), label)
+    for k in range(5):
+        mine = model.kept[label == k]
+        torch.testing.assert_close(model.centres[k], mine.mean(0), atol=1e-4, rtol=0)
+        torch.testing.assert_close(model.spread[k], mine.var(0, correction=0).mean().sqrt(), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(model.mean, model.kept.mean(0), atol=1e-4, rtol=0)
+    torch.testing.assert_close(model.root @ model.root.T, torch.cov(model.kept.T), atol=1e-3, rtol=1e-3)
+
+
+def test_members_of_a_cluster_are_its_kept_codes_in_spreads_from_its_centre(cut_up):
+    model = cut_up.model
+    drawn = model.members(50, rng())
+    codes = model.centres[:, None] + model.spread[:, None, None] * drawn
+    assert torch.equal(model.cluster(codes.flatten(0, 1)), torch.repeat_interleave(torch.arange(5), 50))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_latent_mode_draws_what_its_name_says(mode, cut_up):
+    model = cut_up.model
+    with torch.no_grad():
+        noise = model.noise(torch.zeros(20_000, 1), rng())
+        drawn = model.drawn(noise, mode)
+        codes, entering = drawn[:, : model.config.latent], drawn[:, model.config.latent :]
+        assert float((entering / 1e-3 - noise[:, -entering.shape[1] :]).abs().max()) < 1e-4
+        if mode == "real":
+            assert float(torch.cdist(codes[:500], model.kept).amin(1).max()) < 0.01  # as cdist rounds
+            return
+        if mode == "single":
+            torch.testing.assert_close(codes.mean(0), model.mean, atol=0.1, rtol=0)
+            torch.testing.assert_close(torch.cov(codes.T), torch.cov(model.kept.T), atol=0.1, rtol=0)
+            return
+        noise[:, 1:] = 0
+        centres = model.drawn(noise, "centres")[:, : model.config.latent]
+    chosen = torch.cdist(centres, model.centres).argmin(1)
+    torch.testing.assert_close(
+        chosen.bincount(minlength=5) / 20_000, model.count / model.count.sum(), atol=0.02, rtol=0
+    )
+    off = (codes - centres).square().mean(1).sqrt()
+    if mode == "centres":
+        for k in range(5):
+            assert float(off[chosen == k].square().mean().sqrt()) == pytest.approx(float(model.spread[k]), rel=0.05)
+    else:  # a small network has learned where its cluster is
+        assert float(off.square().mean().sqrt()) < 3 * float(model.spread.max())
+
+
+def test_the_latent_mode_of_a_setting_is_what_prior_draws(sets):
+    for mode in MODES:
+        model = training("sc_gan", sets["points"], latents=mode, clusters=4).model.eval()
+        q = batch_of(sets["points"], 9).conditions
+        with torch.no_grad():
+            assert torch.equal(model.prior(q, rng(2)), model.drawn(model.noise(q, rng(2)), mode))
+
+
+def test_the_first_two_stages_are_the_same_bits_in_every_latent_mode(sets):
+    """So a comparison of modes compares the decoder's training alone."""
+    states = []
+    for mode in ("mapping", "single"):
+        run = training("sc_gan", sets["points"], latents=mode, clusters=4)
+        for log in run.run():
+            if log.step == run.span(run.phases[1])[1]:
+                break
+        states.append(run.model.state_dict())
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_encoded_examples_are_decoded_with_fixed_noise_and_lie_on_their_sphere(cut_up, sets):
+    model, b = cut_up.model, batch_of(sets["points"], 20)
+    with torch.no_grad():
+        codes = model.encode(b.showers, b.conditions)
+        d = model.config.latent
+        torch.testing.assert_close(codes[:, :d].norm(dim=1), torch.full((20,), d**0.5))
+        assert not codes[:, d:].any()
+        moved = codes.clone()
+        moved[:, d:] = 1e-3
+        assert not torch.allclose(model.decode(moved, b.conditions), model.decode(codes, b.conditions))
+
+
+def test_the_discriminators_learn_from_examples_that_do_not_learn_from_them_meanwhile(sets):
+    model, b = training("sc_gan", sets["points"]).model.train(), batch_of(sets["points"], 60)
+    terms = model.critic_loss(b, rng())
+    for k, name in enumerate(("reconstructed", "generated")):
+        assert any(reached(terms[name], model.critics[k]))
+        assert not any(reached(terms[name], model.critics[1 - k]))
+    assert not any(reached(terms["total"], model.decoder) + reached(terms["total"], model.encoder))
+    terms = model.decoder_loss(b, rng())
+    assert any(reached(terms["reconstruction"], model.decoder))
+    assert not any(reached(terms["total"], model.encoder) + reached(terms["total"], model.outward))
+
+
+def test_sc_gan_s_decoder_weighs_its_terms_as_it_says(sets):
+    model = training("sc_gan", sets["points"], generation_weight=0.7, reconstruction_weight=3.0).model
+    terms = model.decoder_loss(batch_of(sets["points"], 60), rng())
+    total = 3 * terms["reconstruction"] + terms["reconstructed"] + 0.7 * terms["generated"]
+    torch.testing.assert_close(terms["total"], total)
+
+
+@pytest.mark.slow
+def test_small_networks_fill_the_clusters_of_a_set_with_gaps_where_one_gaussian_fills_the_gaps_too():
+    toy, data = toys.get("toy_eight_gaussians"), datasets.load("toy_eight_gaussians")
+    run = Training("sc_gan", {"epochs": 16, "clusters": 24}, data, 0)
+    for _ in run.run():
+        pass
+    b = batch_of(data, 1000, "test")
+    model = run.model.eval()
+    with torch.no_grad():
+        noise = model.noise(b.conditions, rng())
+        off = {mode: toy.off(model.decode(model.drawn(noise, mode), b.conditions).double().numpy()) for mode in MODES}
+        error = (model.decode(model.encode(b.showers, b.conditions), b.conditions) - b.showers).square().mean()
+    share = {mode: float(found.mean()) for mode, found in off.items()}
+    assert max(share["real"], share["mapping"]) < 0.05 < 0.3 < share["single"], share
+    assert float(error) * toy.larger**2 < 0.13, "twice the published figure"
 
 
 # ------------------------------------------------------------------------------------------------------- bundled

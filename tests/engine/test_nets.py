@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.cluster import KMeans
 
 from engine import light, nets, zdc
 from engine.datasets import base as datasets
@@ -277,3 +278,73 @@ def test_a_noise_generator_may_have_batch_normalisation_and_then_draws_alone_as_
     made(noise, features)
     made.eval()
     torch.testing.assert_close(made(noise[:1], features[:1]), made(noise, features)[:1])
+
+
+# ------------------------------------------------------------------------------------------------------- in groups
+def test_networks_in_groups_are_so_many_networks():
+    torch.manual_seed(0)
+    made = nets.GroupedMLP(3, [4, 5, 2])
+    x = torch.randn(3, 7, 4, generator=seed())
+    group = torch.tensor([2, 0, 1, 1, 0, 2, 2])
+    for k in range(3):
+        one = nets.mlp([4, 5, 2])
+        with torch.no_grad():
+            for layer, weight, bias in zip([one[0], one[2]], made.weights, made.biases, strict=True):
+                layer.weight.copy_(weight[k].T)
+                layer.bias.copy_(bias[k, 0])
+        torch.testing.assert_close(made(x)[k], one(x[k]))
+        mine = group == k
+        torch.testing.assert_close(made.of(x[0], group)[mine], one(x[0][mine]))
+
+
+def test_noise_enters_a_decoder_along_orthonormal_bases_and_without_it_the_decoder_is_an_ordinary_network():
+    torch.manual_seed(0)
+    made = nets.EigenDecoder(3, 16, 2, 4, torch.nn.Linear(16, 2))
+    for basis in made.bases():
+        torch.testing.assert_close(basis.T @ basis, torch.eye(4), atol=1e-5, rtol=0)
+    codes = torch.randn(5, 3, generator=seed())
+    plain = made.head(torch.relu(made.layers[1](torch.relu(made.layers[0](codes)))))
+    torch.testing.assert_close(made(codes, torch.zeros(5, 8)), plain)
+    assert not torch.allclose(made(codes, torch.randn(5, 8, generator=seed(1))), plain)
+
+
+def test_the_bases_of_a_decoder_stay_orthonormal_while_it_learns():
+    torch.manual_seed(0)
+    made = nets.EigenDecoder(3, 16, 2, 4, torch.nn.Linear(16, 2))
+    optimiser = torch.optim.Adam(made.parameters(), lr=0.1)
+    before = [basis.detach().clone() for basis in made.bases()]
+    for k in range(5):
+        optimiser.zero_grad()
+        made(torch.randn(9, 3, generator=seed(k)), torch.randn(9, 8, generator=seed(k))).square().sum().backward()
+        optimiser.step()
+    for basis, old in zip(made.bases(), before, strict=True):
+        assert not torch.allclose(basis, old, atol=0.01)
+        torch.testing.assert_close(basis.T @ basis, torch.eye(4), atol=1e-5, rtol=0)
+
+
+# --------------------------------------------------------------------------------------------------------- k-means
+def test_k_means_finds_clouds_that_lie_apart_and_the_mean_of_each():
+    middles = 10 * torch.randn(6, 3, generator=seed(3))
+    own = torch.arange(600) % 6
+    points = middles[own] + 0.1 * torch.randn(600, 3, generator=seed(1))
+    centres, label = nets.kmeans(points, 6, seed(2))
+    for k in range(6):
+        assert len(label[own == k].unique()) == 1
+        torch.testing.assert_close(centres[label[own == k][0]], points[own == k].mean(0))
+    assert torch.equal(label, torch.cdist(points, centres).argmin(1))
+
+
+def test_k_means_is_as_good_as_the_library_s_and_follows_its_generator():
+    points = torch.randn(800, 2, generator=seed())
+    centres, label = nets.kmeans(points, 12, seed(1), rounds=60)
+    own = float((points - centres[label]).square().sum())
+    assert own < 1.1 * KMeans(12, n_init=5, random_state=0).fit(points.numpy()).inertia_
+    assert torch.equal(nets.kmeans(points, 12, seed(1), rounds=60)[0], centres)
+    assert not torch.equal(nets.kmeans(points, 12, seed(2), rounds=60)[0], centres)
+
+
+def test_k_means_of_fewer_points_than_clusters_leaves_some_empty_and_stays_finite():
+    points = torch.tensor([[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
+    centres, label = nets.kmeans(points, 5, seed())
+    assert torch.isfinite(centres).all()
+    torch.testing.assert_close(centres[label], points)

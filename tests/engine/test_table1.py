@@ -85,7 +85,7 @@ def test_a_row_is_trained_judged_kept_and_not_trained_again(home, monkeypatch):
 
 
 def test_a_row_that_fails_is_told_and_ends_no_other(home, monkeypatch):
-    def apart(row, budget, seed):
+    def apart(row, budget, seed, module):
         if row.model == "vae":
             raise RuntimeError("the loss became nan")
         metric = {"value": 1.0, "error": 0.1, "floor": 1.0, "floor_error": 0.1, "unit": ""}

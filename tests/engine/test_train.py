@@ -1,5 +1,7 @@
 """The loop: order of the data, symmetries of the face, state."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -139,3 +141,29 @@ def test_a_phase_chooses_its_optimiser_and_its_state_is_kept(data):
 def test_a_phase_may_have_a_rate_of_its_own(data):
     training = Training("wae_gan", SMALL | {"adversary_rate": 0.002, "schedule": "constant"}, data, seed=1)
     assert [training.learning_rate(0, phase) for phase in training.phases] == [0.002, training.config.learning_rate]
+
+
+def test_what_begins_a_phase_runs_once_before_its_first_step_on_all_training_examples(data):
+    run = Training("latent_flow", {**SMALL, "hidden": 8, "width": 2}, data, seed=1)
+    begun = []
+
+    def begin(showers, conditions, rng):
+        assert rng is run.rng
+        begun.append((run.step, len(showers), len(conditions)))
+
+    run.phases[1] = dataclasses.replace(run.phases[1], begin=begin)
+    first = run.span(run.phases[1])[0]
+    assert 0 < first < run.steps
+    for _ in run.run():
+        pass
+    assert begun == [(first, len(run.train_rows), len(run.train_rows))]
+
+
+def test_a_beginning_that_does_nothing_changes_no_bit(data):
+    plain, begun = (Training("wae_gan", {**SMALL, "hidden": 8, "width": 2}, data, seed=1) for _ in range(2))
+    begun.phases = [dataclasses.replace(phase, begin=lambda *_: None) for phase in begun.phases]
+    for run in (plain, begun):
+        for rows in run.batches(0)[:2]:
+            run.advance(rows)
+    states = [run.state()[0] for run in (plain, begun)]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
