@@ -113,9 +113,9 @@ class PowerLaw(Drawn):
         if abs(power) < 1e-9:
             found = self.low * ratio**-share
         elif power > 0:
-            found = self.high * (ratio**power + share * (1 - ratio**power)) ** (1 / power)
+            found = self.high * ((1 - share) * ratio**power + share) ** (1 / power)
         else:
-            found = self.low * (1 - share * (1 - ratio**-power)) ** (1 / power)
+            found = self.low * (1 - share + share * ratio**-power) ** (1 / power)
         return np.clip(found, self.low, self.high)
 
     def particles(self, rng: np.random.Generator, n: int) -> tuple[Floats, NDArray[np.int64]]:
