@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine import sets, zdc
+from engine import zdc
 from engine.datasets.base import Dataset
 from engine.export.writers import ROW_GROUP, writing
 from engine.generation import Generator
@@ -30,7 +30,7 @@ from engine.host import BATCH, Host
 from engine.imports.pictures import LARGEST
 from engine.job import write_text
 from engine.parts import read_part, whole_parts, write_part
-from engine.rack import Rack, weights_of
+from engine.rack import Rack, learned_of
 from engine.runs import BUNDLED
 from engine.schema import Arrays, Bulk, BulkRequest, BulkTask, EngineError, TaskInfo, WrongInput
 from engine.shelf import Shelf
@@ -107,7 +107,7 @@ def start(request: BulkRequest, rack: Rack, shelf: Shelf, tasks: Tasks) -> TaskI
     if data.kind == "showers":
         zdc.channel_index(data.detector, request.convention)
     task = BulkTask(request=request.model_copy(update={"step": checkpoint.step}))
-    stamp = f"{weights_of(info)}{data.name} {sets.stamp(data.name, shelf.home)} {version('showerscope')}"
+    stamp = f"{learned_of(info, data.name, shelf.home)}{version('showerscope')}"
     folder = tasks.place(task, stamp)
     kept = table_of(folder)
     table = kept or (uploaded(shelf.home, request.upload) if request.upload else None)

@@ -10,18 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.schema import BulkRequest, Particle, Spectrum, WrongInput
+from engine.schema import PARTICLE_OPTIONS, BulkRequest, Particle, Spectrum, WrongInput
 from engine.terminal import checked, progress, say
 
 if TYPE_CHECKING:
     from engine.datasets.base import Dataset
     from engine.sources import Source
 
-PARTICLE = {
-    "pdg": "pdg", "energy": "energy_gev", "px": "px_gev", "py": "py_gev", "vx": "vx_cm", "vy": "vy_cm", "vz": "vz_cm",
-    "side": "side",
-}  # fmt: skip
-"""Options of a particle and the fields that they set."""
 SPECTRUM = {"energy_min": "minimum_gev", "energy_max": "maximum_gev", "index": "index"}
 
 
@@ -53,7 +48,7 @@ def _source(args: argparse.Namespace, request: BulkRequest, data: Dataset) -> So
     from engine.export import files
     from engine.sources import Table, of_particle, spectrum_of
 
-    given = [name for name in PARTICLE if getattr(args, name) is not None]
+    given = [name for name in PARTICLE_OPTIONS if getattr(args, name) is not None]
     bounds = [name for name in SPECTRUM if getattr(args, name) is not None]
     if bounds and args.spectrum != "power":
         raise WrongInput(f"{_option(bounds[0])} belongs to --spectrum power: leave it out, or ask for that")
@@ -73,7 +68,7 @@ def _source(args: argparse.Namespace, request: BulkRequest, data: Dataset) -> So
             raise WrongInput(f"{other} is for showers: {data.name} holds {data.kind}")
         # n of each class
         return Table(np.arange(data.space.classes, dtype=np.float64)[:, None], request.n)
-    particle = checked(Particle, {PARTICLE[name]: getattr(args, name) for name in given})
+    particle = checked(Particle, {PARTICLE_OPTIONS[name]: getattr(args, name) for name in given})
     if not args.spectrum:
         return of_particle(particle, request.n)
     ends = {SPECTRUM[name]: getattr(args, name) for name in bounds}

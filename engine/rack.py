@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine import sets
 from engine.jobs import Jobs
 from engine.once import Once
 from engine.runs import BUNDLED, Store, read_bundled
@@ -81,3 +82,8 @@ class Rack:
 def weights_of(info: RunInfo) -> str:
     """What tells a bundled model's weights from others of its name; a run's are never replaced."""
     return f"{info.created} {info.provenance.get('commit', '')} " if info.bundled else ""
+
+
+def learned_of(info: RunInfo, data: str, home: Path) -> str:
+    """What tells a run's weights and the data set that it learned from from others of their names."""
+    return f"{weights_of(info)}{data} {sets.stamp(data, home)} "

@@ -22,7 +22,7 @@ from engine.datasets.base import Dataset
 from engine.job import ACTIVE
 from engine.jobs import Jobs
 from engine.once import Once
-from engine.rack import MODELS, Rack, weights_of
+from engine.rack import MODELS, Rack, learned_of, weights_of
 from engine.runs import BUNDLED, Store, command_of
 from engine.schema import (
     Arrays,
@@ -450,7 +450,7 @@ class Service:
         data = self.shelf.data(info.data)
         plain = {"step": checkpoint.step, "perplexity": MapRequest.model_fields["perplexity"].default}
         request = named(request, models.get(info.model), data).model_copy(update=plain)
-        return request, f"{weights_of(info)}{data.name} {sets.stamp(data.name, self.home)} "
+        return request, learned_of(info, data.name, self.home)
 
     def _keep_map(self, run: str, path: Path) -> None:
         """Give a finished map of a run of ours to the run store as well."""

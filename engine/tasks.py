@@ -162,9 +162,9 @@ class Tasks:
         """Delete an ended task with all that came out of it. Raises `WrongInput` for one that has not ended."""
         self._ebb(task_id)
         with self._lock:
-            state = self.info(task_id).state
-            if task_id in self._mine or not self.info(task_id).ended:
-                raise WrongInput(f"task {task_id} is {state}: cancel it first")
+            info = self.info(task_id)
+            if task_id in self._mine or not info.ended:
+                raise WrongInput(f"task {task_id} is {info.state}: cancel it first")
             shutil.rmtree(self.folder / task_id)
 
     def close(self) -> None:

@@ -38,11 +38,6 @@ class Pane(NamedTuple):
     square: bool = False
 
 
-def side_of(height: int = HEIGHT) -> int:
-    """Pixels of a square pane's side."""
-    return height - TOP - BOTTOM
-
-
 def sketch(
     panes: Sequence[Pane], series: Sequence[dict[str, Any]], dark: bool, stacked: bool = False, height: int = HEIGHT,
     tooltip: str = "axis",

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from engine.schema import GenerateRequest
-
-OPTIONS = {
-    "pdg": "pdg", "energy": "energy_gev", "px": "px_gev", "py": "py_gev", "vx": "vx_cm", "vy": "vy_cm", "vz": "vz_cm",
-    "side": "side",
-}  # fmt: skip
-"""Of `showerscope generate`, by field of the particle."""
+from engine.schema import PARTICLE_OPTIONS, GenerateRequest
 
 
 def python_lines(request: GenerateRequest) -> str:
@@ -42,7 +36,7 @@ def command_line(request: GenerateRequest, out: str = "showers.npz") -> str:
     if request.particle is None:
         raise ValueError("the command line takes one particle")
     parts = [("run", request.run)]
-    parts += [(option, f"{getattr(request.particle, name)}") for option, name in OPTIONS.items()]
+    parts += [(option, f"{getattr(request.particle, name)}") for option, name in PARTICLE_OPTIONS.items()]
     parts += [("step", str(request.step))] if request.step is not None else []
     parts += [("n", str(request.n)), ("seed", str(request.seed)), ("channels", request.convention), ("out", out)]
     words = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from contextlib import suppress
 from typing import Literal
 
 import numpy as np
@@ -203,9 +204,8 @@ def bin_of(task_id: str, what: str) -> None:
 
 def throw_away(task_id: str) -> None:
     try:
-        state.engine().remove_task(task_id)
-        tasks.forget(SLOT)
-    except NotFound:
+        with suppress(NotFound):  # gone already
+            state.engine().remove_task(task_id)
         tasks.forget(SLOT)
     except EngineError as error:
         st.session_state.setdefault(tasks.REFUSED, {})[SLOT] = str(error)

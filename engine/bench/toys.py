@@ -47,7 +47,6 @@ MODES = {
     "mapping": "mapping network",
     "real": "real data",
 }
-METRICS = {"reconstruction": "MSE", "w1": "W₁", "off_manifold": "off the manifold"}
 
 
 def table() -> list[Row]:

@@ -38,6 +38,7 @@ from engine.schema.latent import FeatureSpace as FeatureSpace
 from engine.schema.latent import MapRequest as MapRequest
 from engine.schema.latent import Region as Region
 from engine.schema.protocol import Engine as Engine
+from engine.schema.runs import PARTICLE_OPTIONS as PARTICLE_OPTIONS
 from engine.schema.runs import BulkRequest as BulkRequest
 from engine.schema.runs import Checkpoint as Checkpoint
 from engine.schema.runs import GenerateRequest as GenerateRequest

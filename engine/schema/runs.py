@@ -119,6 +119,13 @@ class Particle(BaseModel):
         return [self.energy_gev, *vertex, self.px_gev, self.py_gev, pz, mass_mev, charge_e]
 
 
+PARTICLE_OPTIONS = {
+    "pdg": "pdg", "energy": "energy_gev", "px": "px_gev", "py": "py_gev", "vx": "vx_cm", "vy": "vy_cm", "vz": "vz_cm",
+    "side": "side",
+}  # fmt: skip
+"""Options of `showerscope generate`, and the fields of `Particle` that they set."""
+
+
 class GenerateRequest(BaseModel):
     """Showers for one particle or for a table of condition rows, `n` per row, one stream of noise per `seed`.
 

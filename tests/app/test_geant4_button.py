@@ -5,17 +5,11 @@ import html
 import numpy as np
 import pytest
 from fake import LABEL, FakeEngine
-from streamlit.testing.v1 import AppTest
-from test_pages import page, words
+from test_pages import markup, page, words
 
 from app import state
 from app.components import geant4
 from engine.schema import Particle, SimulateTask
-
-
-def markup(test: AppTest) -> str:
-    """Pictures and lists of the page."""
-    return "\n".join(str(element.proto.body) for element in test.get("html"))
 
 
 def test_without_geant4_the_button_says_how_to_get_it(fake: FakeEngine):

@@ -10,7 +10,7 @@ from app.components import lines
 from app.components.sights import Sight
 from app.main import LiveShower
 from app.views import takeaway
-from engine.schema import GenerateRequest, Particle
+from engine.schema import PARTICLE_OPTIONS, GenerateRequest, Particle
 
 PARTICLE = Particle(pdg=-2112, energy_gev=250.5, px_gev=-1e-05, py_gev=0.02, vx_cm=-0.001, vz_cm=3.0, side=-1)
 REQUESTS = [
@@ -57,7 +57,7 @@ def test_the_command_line_is_understood_by_the_command(request_: GenerateRequest
     assert program == "showerscope"
     found = vars(parser().parse_args(words))
     assert request_.particle is not None
-    for option, name in lines.OPTIONS.items():
+    for option, name in PARTICLE_OPTIONS.items():
         assert found[option] == getattr(request_.particle, name), option
     assert (found["run"], found["n"], found["seed"]) == (request_.run, request_.n, request_.seed)
     assert (found["step"], found["channels"]) == (request_.step, request_.convention)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from fake import BUNDLED, STEPS, DownEngine, FakeEngine
 from streamlit.testing.v1 import AppTest
-from test_geant4_button import markup
-from test_pages import page, words
+from test_pages import markup, page, words
 
 from app import state
 from app.charts import numbers

@@ -6,7 +6,7 @@ import pytest
 from fake import BUNDLED, DownEngine
 from fake_kinds import ARC_RUN, ARCS, DIGIT_RUN, DIGITS, FEW, KindsEngine
 from streamlit.testing.v1 import AppTest
-from test_pages import page, words
+from test_pages import markup, page, sound, words
 
 from app import state
 from app.components import form, header, kinds
@@ -32,16 +32,6 @@ def opened(name: str, run: str = "", **session: object) -> AppTest:
     for key, value in session.items():
         test.session_state[key] = value
     return test.run()
-
-
-def markup(test: AppTest) -> str:
-    return "\n".join(str(block.proto.body) for block in test.get("html"))
-
-
-def sound(test: AppTest) -> None:
-    assert not test.exception
-    assert not test.error
-    assert not test.warning
 
 
 # ---------------------------------------------------------------------------------------------------------- all pages

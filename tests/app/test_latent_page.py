@@ -8,7 +8,7 @@ import pytest
 from fake import BUNDLED, STEPS, DownEngine, FakeEngine
 from fake_kinds import ARC_RUN, DIGIT_RUN, KindsEngine
 from streamlit.testing.v1 import AppTest
-from test_pages import page, words
+from test_pages import markup, page, sound, words
 
 from app import state
 from app.components import header, maps
@@ -30,16 +30,6 @@ def opened(run: str = "", **link: str) -> AppTest:
     for key, value in link.items():
         test.query_params[key] = value
     return test.run()
-
-
-def sound(test: AppTest) -> None:
-    assert not test.exception
-    assert not test.error
-    assert not test.warning
-
-
-def markup(test: AppTest) -> str:
-    return "\n".join(str(block.proto.body) for block in test.get("html"))
 
 
 def everything(test: AppTest) -> str:

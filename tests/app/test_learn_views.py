@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 from fake import DownEngine, FakeEngine
 from streamlit.testing.v1 import AppTest
-from test_pages import page, words
+from test_pages import page, sound, words
 
 from app import state
 from app.components import board
@@ -24,12 +24,6 @@ def opened(lesson: str = "", **link: str) -> AppTest:
     for key, value in link.items():
         test.query_params[key] = value
     return test.run()
-
-
-def sound(test: AppTest) -> None:
-    assert not test.exception
-    assert not test.error
-    assert not test.warning
 
 
 def formula(test: AppTest) -> str:

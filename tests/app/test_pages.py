@@ -33,6 +33,17 @@ def words(test: AppTest) -> str:
     return "\n".join(str(element.value) for kind in kinds for element in kind)
 
 
+def markup(test: AppTest) -> str:
+    """Pictures and lists of the page."""
+    return "\n".join(str(element.proto.body) for element in test.get("html"))
+
+
+def sound(test: AppTest) -> None:
+    assert not test.exception
+    assert not test.error
+    assert not test.warning
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_page_runs(fake: FakeEngine, name: str):
     test = page(name).run()
