@@ -15,6 +15,7 @@ from engine.schema import (
     Benchmark,
     BrokenGenerator,
     Catalogue,
+    CloudRequest,
     DatasetInfo,
     EngineDown,
     EngineError,
@@ -27,6 +28,7 @@ from engine.schema import (
     MapRequest,
     NotFound,
     Particle,
+    PartitionRequest,
     Report,
     RunInfo,
     ScanRequest,
@@ -237,6 +239,12 @@ class Client:
 
     def map_showers(self, request: MapRequest, points: list[int]) -> Arrays:
         return self._arrays("map_showers", request=request, points=points)
+
+    def cloud(self, request: CloudRequest) -> Arrays:
+        return self._arrays("cloud", request=request)
+
+    def partition(self, request: PartitionRequest) -> Arrays:
+        return self._arrays("partition", request=request)
 
     def evaluate(self, request: EvaluateRequest) -> Report:
         return self._ask(Report, self._call("evaluate", request=request))

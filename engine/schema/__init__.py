@@ -37,6 +37,9 @@ from engine.schema.latent import Distinction as Distinction
 from engine.schema.latent import FeatureSpace as FeatureSpace
 from engine.schema.latent import MapRequest as MapRequest
 from engine.schema.latent import Region as Region
+from engine.schema.manifolds import CloudRequest as CloudRequest
+from engine.schema.manifolds import Latents as Latents
+from engine.schema.manifolds import PartitionRequest as PartitionRequest
 from engine.schema.protocol import Engine as Engine
 from engine.schema.runs import PARTICLE_OPTIONS as PARTICLE_OPTIONS
 from engine.schema.runs import BulkRequest as BulkRequest

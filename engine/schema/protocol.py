@@ -8,6 +8,7 @@ from engine.schema.benchmarks import Benchmark, BrokenGenerator
 from engine.schema.catalogue import Catalogue, DatasetInfo, Health
 from engine.schema.evaluation import EvaluateRequest, Report
 from engine.schema.latent import MapRequest
+from engine.schema.manifolds import CloudRequest, PartitionRequest
 from engine.schema.runs import (
     GenerateRequest,
     History,
@@ -155,6 +156,23 @@ class Engine(Protocol):
     def map_showers(self, request: MapRequest, points: list[int]) -> Arrays:
         """The examples behind points of a map (at most 5 000), simulated ones as they are and generated ones as the
         model drew them, or expects them where the point is a code: showers (n,H,W), conditions, row, layer."""
+        ...
+
+    def cloud(self, request: CloudRequest) -> Arrays:
+        """Points of a model of a toy set: points (n,2), distance (n,) of each to the set's manifold, off (n,) bool:
+        farther than `reach`; target (n,2): as many exact ones, never trained on. meta: `w1`: exact Wasserstein
+        distance, Euclidean cost, of points to target; `w1_floor`, `w1_floor_spread`: mean and standard deviation over
+        pairs of exact clouds of this size; `off`, `off_error` (binomial), `off_floor`: shares off the manifold;
+        `reach`, `gaps` (whether the set's pieces lie apart), `clusters` (K, 0 where there are none), `latents`,
+        `model`, `data`, `label`, `step`, `epoch`, `seed`, `ms`. Raises `WrongInput` for data without a known manifold
+        and for latents that the model has not."""
+        ...
+
+    def partition(self, request: PartitionRequest) -> Arrays:
+        """The plane by clusters of codes: cluster (side,side), rows from low y to high, columns from low x to high, at
+        the middles of equal cells; count (K,) training codes in each. meta: `clusters` (K), `trained` (K of the
+        mapping networks), `step`, `epoch`. Raises `WrongInput` for models without clusters and for other data than
+        points of the plane."""
         ...
 
     def evaluate(self, request: EvaluateRequest) -> Report:
