@@ -103,20 +103,20 @@ def sinkhorn_divergence(
     Computed by GeomLoss, J. Feydy et al., https://arxiv.org/abs/1810.08278, or for clouds of one size by
     `engine.sinkhorn`, which gives the same sooner. NaN where a point is not finite.
     """
-    both = torch.cat([x, y]).detach()
-    low, high = both.amin(0), both.amax(0)
-    reach = float((high - low).norm())
-    if not math.isfinite(reach):
+    if not math.isfinite(reach := _reach(x, y)):
         return (x.sum() + y.sum()) * math.nan  # GeomLoss would raise: let the loop name the step
-    # distances are expanded as x² + y² − 2xy, which loses digits far from the origin
-    centre = (low + high) / 2
-    # clouds in one point have no diameter, from which no descent could start
-    if solver == "own" and len(x) == len(y):
-        return sinkhorn.divergence(x - centre, y - centre, blur, scaling, max(reach, blur))
-    solve = SamplesLoss(
-        "sinkhorn", p=2, blur=blur, scaling=scaling, diameter=max(reach, blur), debias=True, backend="tensorized"
+    # distances are expanded as x² + y² − 2xy, which loses digits far from the origin; clouds in one point have no
+    # diameter, from which no descent could start
+    centre, diameter = _centre(x, y), max(reach, blur)
+    if solver == "own":
+        return sinkhorn.divergence((x - centre)[None], (y - centre)[None], blur, scaling, diameter)[0]
+    return _geomloss(blur, scaling, diameter)(x - centre, y - centre)
+
+
+def _geomloss(blur: float, scaling: float, diameter: float) -> SamplesLoss:
+    return SamplesLoss(
+        "sinkhorn", p=2, blur=blur, scaling=scaling, diameter=diameter, debias=True, backend="tensorized"
     )
-    return solve(x - centre, y - centre)
 
 
 def sinkhorn_by_class(
@@ -130,9 +130,35 @@ def sinkhorn_by_class(
     """Σ_c n_c/N · S_ε(x_c, y_c) of clouds (N, d) whose rows are of the same `classes` (N,): what `sinkhorn_divergence`
     of clouds beside their classes is where classes lie so far apart that the plan carries nothing between them. Its
     cost is that of the blocks, a tenth of the whole for ten classes."""
+    if not math.isfinite(_reach(x, y)):
+        return (x.sum() + y.sum()) * math.nan
     rows = [(classes == c).nonzero().squeeze(1) for c in classes.unique()]
-    parts = [sinkhorn_divergence(x[r], y[r], blur, scaling, solver) * (len(r) / len(x)) for r in rows]
-    return torch.stack(parts).sum()
+    counts = torch.tensor([len(r) for r in rows], device=x.device)
+    # classes of one batch in one solver: the smaller ones are filled up with a point of theirs that weighs nothing
+    place = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
+    weights = (place >= 0) / counts[:, None].to(x.dtype)
+    place = torch.where(place >= 0, place, place[:, :1])
+    first, second = x[place], y[place]
+    centre = torch.stack([_centre(*pair) for pair in zip(first, second, strict=True)])[:, None]
+    diameter = max(*(_reach(*pair) for pair in zip(first, second, strict=True)), blur)
+    if solver == "own":
+        parts = sinkhorn.divergence(first - centre, second - centre, blur, scaling, diameter, (weights, weights))
+    else:
+        solve = _geomloss(blur, scaling, diameter)
+        parts = torch.stack([solve(x[r] - c, y[r] - c) for r, c in zip(rows, centre, strict=True)])
+    return (counts / len(x) * parts).sum()
+
+
+def _centre(x: Tensor, y: Tensor) -> Tensor:
+    """Of the box (d,) about both clouds."""
+    both = torch.cat([x, y]).detach()
+    return (both.amin(0) + both.amax(0)) / 2
+
+
+def _reach(x: Tensor, y: Tensor) -> float:
+    """The box's diagonal: no two points are farther apart."""
+    both = torch.cat([x, y]).detach()
+    return float((both.amax(0) - both.amin(0)).norm())
 
 
 def energy_score(generated: Tensor, owner: Tensor, seen: Tensor, seen_owner: Tensor) -> Tensor:
