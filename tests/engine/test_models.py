@@ -653,6 +653,7 @@ def test_sc_gan_s_stages_leave_each_other_s_networks_alone(sets):
             assert moved & set(owners) == {name for name, own in owners.items() if own == stage}
             clusters = {"kept", "centres", "count"} <= moved
             assert clusters is (run.step == ends[0] + 1), "codes are divided once, as the second stage begins"
+            assert run.model.settled(run.step, run.steps) is (run.step > ends[0])
 
 
 def test_kept_codes_are_those_of_training_examples_in_the_order_of_their_clusters(cut_up, sets):
