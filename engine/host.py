@@ -6,9 +6,10 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -23,6 +24,7 @@ from engine.schema import WrongInput
 from engine.walk import Directions
 
 Progress = Callable[[int, int], None]
+T = TypeVar("T")
 
 KEPT = 4
 """Models held at once; the one used longest ago goes first."""
@@ -56,7 +58,7 @@ class Host:
         self.threads = threads or choose_threads()
         torch.set_num_threads(self.threads)
         self._models: OrderedDict[tuple[Path, int], Held] = OrderedDict()
-        self._directions: WeakKeyDictionary[Model, Directions] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Model, dict[Hashable, Any]] = WeakKeyDictionary()
         self._turn = threading.Lock()
 
     @property
@@ -103,14 +105,17 @@ class Host:
         rng: Generator,
         light: str,
         place: Callable[[Tensor], Tensor] | None = None,
+        carry: Callable[[Tensor], Tensor] | None = None,
     ) -> Iterator[NDArray[np.float32]]:
         """As `sample`, but as they are asked for, in constant memory, of the condition rows (n, C) of each batch.
-        place: changes the noise (n, k). Raises `WrongInput` where the model gives no finite light."""
+        place: changes the noise (n, k). carry: makes codes of it, instead of the model's own way. Raises `WrongInput`
+        where the model gives no finite light."""
         for rows in conditions:
             with torch.inference_mode(), self._turn:
                 q = self._tensor(rows)
                 noise = model.noise(q, rng)
-                expected = model.decode(model.carry(noise if place is None else place(noise), q), q)
+                noise = noise if place is None else place(noise)
+                expected = model.decode(model.carry(noise, q) if carry is None else carry(noise), q)
                 # a draw of photons about what is no number gives 0, as if there were no light
                 if not torch.isfinite(expected).all():
                     raise WrongInput("the model has no finite answer to these conditions: give some nearer to the data")
@@ -119,26 +124,31 @@ class Host:
 
     def directions(self, model: Model, at: Callable[[], NDArray]) -> Directions:
         """Those that a walk through the noise follows, found once for each held model. at: the condition row (1, C)."""
+        return self.known(model, "directions", lambda: walk.directions(model, self._tensor(at())))
+
+    def known(self, model: Model, name: Hashable, find: Callable[[], T]) -> T:
+        """What follows from a held model alone, found once, in this thread's turn, and kept as long as the model."""
         with self._turn, torch.inference_mode():
-            if model not in self._directions:
-                self._directions[model] = walk.directions(model, self._tensor(at()))
-            return self._directions[model]
+            found = self._known.setdefault(model, {})
+            if name not in found:
+                found[name] = find()
+            return found[name]
 
     def encode(self, model: Model, showers: NDArray, conditions: NDArray) -> NDArray[np.float32]:
         """Latent codes (N, d). Raises `WrongInput` for a model without latent space."""
         self._check_latent(model)
-        return self._batched(model.encode, showers, conditions)
+        return self.batched(model.encode, showers, conditions)
 
     def prior(self, model: Model, conditions: NDArray, seed: int) -> NDArray[np.float32]:
         """Generated latent codes (N, d)."""
         self._check_latent(model)
         rng = self.rng(seed)
-        return self._batched(lambda part: model.prior(part, rng), conditions)
+        return self.batched(lambda part: model.prior(part, rng), conditions)
 
     def decode(self, model: Model, latent: NDArray, conditions: NDArray) -> NDArray[np.float32]:
         """Expected showers (N, H, W) [photons]."""
         self._check_latent(model)
-        return self._batched(model.decode, latent, conditions)
+        return self.batched(model.decode, latent, conditions)
 
     def _check_latent(self, model: Model) -> None:
         if not model.has_latent:
@@ -151,7 +161,8 @@ class Host:
     def _tensor(self, rows: NDArray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(rows, np.float32)).to(self.device)
 
-    def _batched(self, work: Callable[..., Tensor], *inputs: NDArray) -> NDArray[np.float32]:
+    def batched(self, work: Callable[..., Tensor], *inputs: NDArray) -> NDArray[np.float32]:
+        """What is made on the device of rows, batch by batch."""
         parts: list[Tensor] = []
         with torch.inference_mode():
             for rows in zip(*map(batches, inputs), strict=True):

@@ -31,6 +31,7 @@ from engine.schema import (
     BulkTask,
     Catalogue,
     Checkpoint,
+    CloudRequest,
     CoverageTask,
     DataKind,
     DatasetInfo,
@@ -44,6 +45,7 @@ from engine.schema import (
     MapRequest,
     NotFound,
     Particle,
+    PartitionRequest,
     Report,
     RunInfo,
     ScanRequest,
@@ -62,6 +64,7 @@ if TYPE_CHECKING:  # torch takes seconds to import: what needs it imports it at 
     from engine.generation import Generator
     from engine.host import Held, Host
     from engine.latent import Maps
+    from engine.manifolds import Source
     from engine.points import Asked, Recent
 
 PARTICLES = (2112, 22, -2112, 130, 2212, 3122)
@@ -100,10 +103,15 @@ class Service:
         threading.Thread(target=self._warm, name="warm-up", daemon=True).start()
 
     def _warm(self) -> None:
+        from engine.datasets import toys
+
         self.catalogue()
         self.datasets()
-        for name in {info.data for info in self.runs() if info.bundled}:
+        learned = self.runs()
+        for name in {info.data for info in learned if info.bundled}:
             self.shelf.nearness(name)
+        for name in {info.data for info in learned} & set(toys.NAMES):
+            toys.get(name).floor(CloudRequest.model_fields["n"].default)
         if self.training_allowed:
             self.store.experiment  # noqa: B018 - imports MLflow
 
@@ -439,6 +447,22 @@ class Service:
         data = self.shelf.data(info.data)
         stamp = path, path.stat().st_mtime_ns, data.name, sets.stamp(data.name, self.home)
         return Asked(self.host, self.host.load(path).model, data, request, self.recent, stamp), info, checkpoint
+
+    def cloud(self, request: CloudRequest) -> Arrays:
+        from engine import manifolds
+
+        return manifolds.cloud(self.host, self._source(request.run, request.step), request)
+
+    def partition(self, request: PartitionRequest) -> Arrays:
+        from engine import manifolds
+
+        return manifolds.partition(self.host, self._source(request.run, request.step), request)
+
+    def _source(self, run: str, step: int | None) -> Source:
+        from engine.manifolds import Source
+
+        held, info, checkpoint = self._model(run, step)
+        return Source(held.model, self.shelf.data(info.data), info, checkpoint)
 
     def _settled_map(self, request: MapRequest) -> tuple[MapRequest, str]:
         """What coverage depends on of a request: checkpoint and space named, and what tells its weights and data from

@@ -20,6 +20,7 @@ ENGINE_LAYERS = [
         "host",
         "runs",
         "latent",
+        "manifolds",
         "points",
         "regions",
         "coverage",

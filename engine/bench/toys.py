@@ -37,8 +37,6 @@ SEEN, QUICK_SEEN = 840_000, 140_000
 """Training points that each row sees: sixty epochs, or ten."""
 DRAWS = 8
 """Generated clouds, each judged against a fresh draw; as many pairs of fresh draws are the floor."""
-FRESH = 5000
-"""Seeds of fresh draws begin here: no set of ours was drawn with them."""
 FREE = {"conditional": False}
 SETS = tuple(toys.NAMES)
 MODES = {
@@ -107,8 +105,8 @@ def measure(model: Any, data: Any, points: int, device: Any, seed: int) -> dict[
         rebuilt = host.decode(model, host.encode(model, real, conditions), conditions)
         errors = toy.larger**2 * np.square(rebuilt - real).mean(axis=1)
         metrics["reconstruction"] = _value(errors.mean(), errors.std() / len(errors) ** 0.5)
-    fresh, again = ([toy.sample(len(rows), FRESH + 2 * k + side)[0] for k in range(DRAWS)] for side in (0, 1))
-    apart = [np.array([w1(*pair) for pair in zip(one, fresh, strict=True)]) for one in (clouds, again)]
+    fresh, again = ([toy.sample(len(rows), toys.FRESH + 2 * k + side)[0] for k in range(DRAWS)] for side in (0, 1))
+    apart = [np.array([toys.w1(*pair) for pair in zip(one, fresh, strict=True)]) for one in (clouds, again)]
     off = [toy.off(np.concatenate(one)) for one in (clouds, again)]
     metrics["w1"] = _value(*(number for one in apart for number in (one.mean(), one.std(ddof=1) / DRAWS**0.5)))
     metrics["off_manifold"] = _value(*(number for one in off for number in (one.mean(), one.std() / len(one) ** 0.5)))
@@ -118,16 +116,6 @@ def measure(model: Any, data: Any, points: int, device: Any, seed: int) -> dict[
 def _value(value: Any, error: Any, floor: Any = None, floor_error: Any = None) -> dict[str, Any]:
     figures = {"value": value, "error": error, "floor": floor, "floor_error": floor_error}
     return {name: None if one is None else float(one) for name, one in figures.items()} | {"unit": ""}
-
-
-def w1(first: Any, second: Any) -> float:
-    """Exact Wasserstein distance, Euclidean cost, of two clouds (N, d) of one size: the mean length of the cheapest
-    assignment."""
-    from scipy.optimize import linear_sum_assignment
-    from scipy.spatial.distance import cdist
-
-    cost = cdist(first, second)
-    return float(cost[linear_sum_assignment(cost)].mean())
 
 
 # -------------------------------------------------------------------------------------------------------------- words

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,19 @@ POINTS = 20_000
 SEED = 2112
 REACHED = 0.999
 """Share of exact points that lie within `Toy.reach` of the manifold."""
+FRESH = 5000
+"""Seeds of fresh draws begin here: no set of ours was drawn with them."""
+PAIRS = 8
 Floats = NDArray[np.float64]
+
+
+class Floor(NamedTuple):
+    """What exact clouds of a size read: mean and standard deviation of `w1` over pairs, share of points that lie off
+    the manifold."""
+
+    w1: float
+    spread: float
+    off: float
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,13 @@ class Toy:
     def off(self, points: Floats) -> NDArray[np.bool_]:
         """Which of the points (N, 2) lie off the manifold."""
         return self.distance(points) > self.reach
+
+    @cache  # noqa: B019 - pages ask for one size
+    def floor(self, n: int) -> Floor:
+        """Of `PAIRS` pairs of clouds of n points, from the seeds before `FRESH`."""
+        clouds = [self.sample(n, FRESH - 1 - k)[0] for k in range(2 * PAIRS)]
+        apart = np.array([w1(*pair) for pair in zip(clouds[::2], clouds[1::2], strict=True)])
+        return Floor(float(apart.mean()), float(apart.std(ddof=1)), float(self.off(np.concatenate(clouds)).mean()))
 
     @cache  # noqa: B019 - there are as many as there are sets
     def load(self) -> Dataset:
@@ -145,10 +165,8 @@ def _to_points(points: Floats, centres: Floats) -> Floats:
 
 
 def _to_spirals(points: Floats) -> Floats:
-    def arm(angle: Floats) -> Floats:
-        return (2 * angle / (3 * np.pi))[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
-
-    return np.minimum(*(_to_curve(side * points, arm, 0.0, 3 * np.pi, 4000) for side in (1, -1)))
+    # one arm is the other one turned by half a turn
+    return np.minimum(ARM.distance(points), ARM.distance(-points))
 
 
 def _to_squares(points: Floats) -> Floats:
@@ -162,26 +180,56 @@ def _to_rays(points: Floats) -> Floats:
     return np.where(x + y > 0, np.abs(x - y) / math.sqrt(2), np.hypot(x, y))
 
 
-def _to_wave(points: Floats) -> Floats:
-    # 6 standard deviations of x
-    return _to_curve(points, lambda x: np.column_stack([x, _waved(x)]), -6.0, 6.0, 40_000)
-
-
 def _to_rims(points: Floats) -> Floats:
     return np.abs(_to_points(points, MIDDLES) - 2).min(axis=1)
 
 
-def _to_curve(points: Floats, curve: Callable[[Floats], Floats], low: float, high: float, knots: int) -> Floats:
-    """Distance to a plane curve, parameter from `low` to `high`: from the nearest of many knots, which lie closer than
-    the curve bends, by sections to the minimum between its neighbours."""
-    grid, step = np.linspace(low, high, knots, retstep=True)
-    start = grid[KDTree(curve(grid)).query(points)[1]]
-    a, b = (np.clip(start + side * step, low, high) for side in (-1, 1))
-    for _ in range(30):  # 2/3 each: to a 200 000th of a step
-        left, right = a + (b - a) / 3, b - (b - a) / 3
-        nearer = np.linalg.norm(points - curve(left), axis=1) < np.linalg.norm(points - curve(right), axis=1)
-        a, b = np.where(nearer, a, left), np.where(nearer, right, b)
-    return np.linalg.norm(points - curve((a + b) / 2), axis=1)
+@dataclass(frozen=True)
+class Curve:
+    """A plane curve: points (N, 2) `at` parameters (N,) from `low` to `high`, with knots on it that lie closer than it
+    bends."""
+
+    at: Callable[[Floats], Floats]
+    low: float
+    high: float
+    knots: int
+
+    @cached_property
+    def tree(self) -> KDTree:
+        return KDTree(self.at(np.linspace(self.low, self.high, self.knots)))
+
+    def distance(self, points: Floats) -> Floats:
+        """Of points (N, 2), (N,): from the nearest knot, by sections to the minimum between its neighbours."""
+        grid, step = np.linspace(self.low, self.high, self.knots, retstep=True)
+        start = grid[self.tree.query(points)[1]]
+        a, b = (np.clip(start + side * step, self.low, self.high) for side in (-1, 1))
+        for _ in range(30):  # 2/3 each: to a 200 000th of a step
+            left, right = a + (b - a) / 3, b - (b - a) / 3
+            nearer = np.linalg.norm(points - self.at(left), axis=1) < np.linalg.norm(points - self.at(right), axis=1)
+            a, b = np.where(nearer, a, left), np.where(nearer, right, b)
+        return np.linalg.norm(points - self.at((a + b) / 2), axis=1)
+
+
+def _arm(angle: Floats) -> Floats:
+    return (2 * angle / (3 * np.pi))[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+ARM = Curve(_arm, 0.0, 3 * np.pi, 4000)
+# 6 standard deviations of x
+WAVE = Curve(lambda x: np.column_stack([x, _waved(x)]), -6.0, 6.0, 40_000)
+
+
+def w1(first: Floats, second: Floats) -> float:
+    """Exact Wasserstein distance, Euclidean cost, of two clouds (N, d) of one size: the mean length of the cheapest
+    assignment."""
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
+    cost = cdist(second, first)
+    # what a row or a column has in common with all others changes no choice, and costs the search its time: a cloud
+    # that is nearly one point takes three times as long with it
+    choice = cost - cost.mean(axis=0)
+    return float(cost[linear_sum_assignment(choice - choice.mean(axis=1, keepdims=True))].mean())
 
 
 # public code has radius 4/√2 where the Gaussians have 2 (FFJORD's), and spirals that end at radius π (Durkan's)
@@ -195,7 +243,7 @@ SETS = {
         Toy("toy_spirals", "Two spirals", spirals.__doc__ or "", 2, spirals, _to_spirals, gaps=True,
             larger=math.pi / 2),
         Toy("toy_abs", "Absolute value", absolute.__doc__ or "", 2, absolute, _to_rays),
-        Toy("toy_sine_cube", "Sinewaved cube", sine_cube.__doc__ or "", 2, sine_cube, _to_wave),
+        Toy("toy_sine_cube", "Sinewaved cube", sine_cube.__doc__ or "", 2, sine_cube, WAVE.distance),
         Toy("toy_four_circles", "Four circles", four_circles.__doc__ or "", 4, four_circles, _to_rims),
     )
 }  # fmt: skip

@@ -7,7 +7,7 @@ continuous stochastic non-invertible networks. Equation numbers are that paper's
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -94,6 +94,27 @@ class SCGANConfig(Config):
     )  # fmt: skip
 
 
+class Clusters(NamedTuple):
+    """Of codes: centres (K, d), spread (K,) about each, root mean square over coordinates, and count (K,)."""
+
+    centres: Tensor
+    spread: Tensor
+    count: Tensor
+
+    def nearest(self, codes: Tensor) -> Tensor:
+        """The cluster (N,) to whose centre codes (N, ≥ d) are nearest."""
+        return torch.cdist(codes[:, : self.centres.shape[1]], self.centres).argmin(1)
+
+
+def divided(codes: Tensor, clusters: int, rng: Generator) -> tuple[Clusters, Tensor]:
+    """K clusters of codes (N, d) by K-means, and the label (N,) of each code."""
+    centres, label = nets.kmeans(codes, clusters, rng)
+    count = torch.bincount(label, minlength=clusters)
+    off = (codes - centres[label]).square().mean(1)
+    within = codes.new_zeros(clusters).index_add_(0, label, off) / count.clamp(min=1)
+    return Clusters(centres, within.sqrt().clamp(min=1e-3), count), label
+
+
 class SCGAN(Model):
     """Three stages, one after the other: encoder, mapping networks, decoder against two discriminators.
 
@@ -156,22 +177,25 @@ class SCGAN(Model):
         rows = order[torch.arange(KEPT, device=order.device) % len(order)]
         with nets.resting(self.encoder):
             codes = torch.cat([self.codes(self.modality.view(showers[part])) for part in rows.split(1024)])
-        centres, label = nets.kmeans(codes, self.config.clusters, rng)
-        count = torch.bincount(label, minlength=self.config.clusters)
-        off = (codes - centres[label]).square().mean(1)
-        within = torch.zeros_like(self.spread).index_add_(0, label, off) / count.clamp(min=1)
+        (centres, spread, count), label = divided(codes, self.config.clusters, rng)
         values, axes = torch.linalg.eigh(torch.cov(codes.T).reshape(codes.shape[1], -1))
         self.kept.copy_(codes[label.argsort(stable=True)])
         self.first.copy_((count.cumsum(0) - count).clamp(max=KEPT - 1))
         self.count.copy_(count)
         self.centres.copy_(centres)
-        self.spread.copy_(within.sqrt().clamp(min=1e-3))
+        self.spread.copy_(spread)
         self.mean.copy_(codes.mean(0))
         self.root.copy_(axes * values.clamp(min=0).sqrt())
 
-    def cluster(self, codes: Tensor) -> Tensor:
-        """The cluster (N,) to whose centre codes (N, ≥ latent) are nearest."""
-        return torch.cdist(codes[:, : self.config.latent], self.centres).argmin(1)
+    @property
+    def clusters(self) -> Clusters:
+        """Those of the mapping networks."""
+        return Clusters(self.centres, self.spread, self.count)
+
+    def settled(self, step: int, steps: int) -> bool:
+        """Whether the clusters after a step of so many are those of stage 2. Before, the encoder has moved away from
+        the codes that are kept."""
+        return step > round(self.config.encoder_share * steps)
 
     def members(self, n: int, rng: Generator) -> Tensor:
         """Kept codes (K, n, latent), n drawn of each cluster, in spreads from its centre."""
@@ -200,8 +224,9 @@ class SCGAN(Model):
     def carry(self, noise: Tensor, conditions: Tensor) -> Tensor:
         return self.drawn(noise, self.config.latents)
 
-    def drawn(self, noise: Tensor, mode: Mode) -> Tensor:
-        """The codes that noise becomes in a latent mode: clusters are chosen by their share of the training codes."""
+    def drawn(self, noise: Tensor, mode: Mode, clusters: Clusters | None = None) -> Tensor:
+        """The codes that noise becomes in a latent mode: clusters are chosen by their share of the training codes.
+        clusters: others than those of the mapping networks, for their centres."""
         choice, omega, entering = noise.split(self.widths, dim=1)
         d = self.config.latent
         uniform = torch.special.ndtr(choice[:, 0].double())
@@ -211,9 +236,10 @@ class SCGAN(Model):
         elif mode == "real":
             codes = self.kept[place]
         else:
-            group = torch.bucketize(place, self.count.cumsum(0), right=True)
+            centres, spread, count = self.clusters if clusters is None else clusters
+            group = torch.bucketize(place, count.cumsum(0), right=True)
             local = self.filled(omega, group) if mode == "mapping" else omega[:, :d]
-            codes = self.centres[group] + self.spread[group, None] * local
+            codes = centres[group] + spread[group, None] * local
         return torch.cat([codes, GRAIN * entering], dim=1)
 
     def filled(self, omega: Tensor, group: Tensor) -> Tensor:

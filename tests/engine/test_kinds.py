@@ -13,11 +13,13 @@ from app.client import Client
 from engine import cli
 from engine.datasets import base as datasets
 from engine.schema import (
+    CloudRequest,
     Engine,
     EvaluateRequest,
     GenerateRequest,
     MapRequest,
     Particle,
+    PartitionRequest,
     PrepareTask,
     TrainSpec,
     WrongInput,
@@ -51,6 +53,15 @@ def informed(service) -> str:
     """A model of two spirals whose decoder sees the class."""
     config = {"epochs": 1, "batch": 2000, "hidden": 16, "informed": True, "blur": 5.0}
     info = train_here(service, TrainSpec(data=TOY, config=config))
+    assert info.state == "finished", info.error
+    return info.run_id
+
+
+@pytest.fixture(scope="module")
+def pieces(service) -> str:
+    """A model of two spirals by clusters of codes, as it is after each epoch."""
+    config = {"epochs": 3, "batch": 1000, "hidden": 16, "clusters": 5, "mapping_hidden": 8, "checkpoint_epochs": 1}
+    info = train_here(service, TrainSpec(data=TOY, model="sc_gan", config=config))
     assert info.state == "finished", info.error
     return info.run_id
 
@@ -139,6 +150,80 @@ def test_strip_codes_and_maps_are_there(engine, run):
     drawn = engine.map(request)
     assert drawn["conditions"].shape == (120, 1)
     assert "energy" not in drawn
+
+
+@pytest.mark.parametrize("latents", ["own", "mapping", "centres", "single", "real"])
+def test_a_cloud_is_judged_by_the_manifold_of_its_set(engine, service, pieces, latents):
+    request = CloudRequest(run=pieces, n=60, seed=3, latents=latents)
+    made, again = engine.cloud(request), service.cloud(request)
+    assert {name: array.shape for name, array in made.arrays.items()} == {
+        "points": (60, 2), "distance": (60,), "off": (60,), "target": (60, 2)
+    }  # fmt: skip
+    for name, array in made.arrays.items():
+        np.testing.assert_array_equal(array, again[name])
+    assert (made["off"] == (made["distance"] > made.meta["reach"])).all()
+    said = {"data": TOY, "model": "sc_gan", "latents": latents, "clusters": 5, "gaps": True, "seed": 3, "epoch": 3}
+    assert said.items() <= made.meta.items()
+    assert made.meta["step"] == engine.status(pieces).checkpoints[-1].step
+    figures = ("w1", "w1_floor", "w1_floor_spread", "off", "off_error", "off_floor", "reach", "ms")
+    assert all(isinstance(made.meta[name], float) for name in figures)
+    first = engine.cloud(request.model_copy(update={"step": 0}))
+    assert (first.meta["step"], first.meta["epoch"]) == (0, 0)
+    assert not np.array_equal(first["points"], made["points"])
+    np.testing.assert_array_equal(first["target"], made["target"])
+
+
+def test_a_model_s_own_cloud_is_what_it_generates(engine, run, pieces):
+    cloud = engine.cloud(CloudRequest(run=pieces, n=60, seed=3))
+    drawn = engine.generate(GenerateRequest(run=pieces, conditions=[[0.0]], n=60, seed=3))
+    np.testing.assert_array_equal(cloud["points"], drawn["showers"])
+    assert engine.cloud(CloudRequest(run=run, n=60)).meta["clusters"] == 0
+
+
+def test_the_plane_is_parted_by_clusters_of_codes(engine, pieces):
+    request = PartitionRequest(run=pieces, x=(-3.0, 3.0), y=(-2.0, 2.5), side=20)
+    found = engine.partition(request)
+    assert found["cluster"].shape == (20, 20)
+    assert set(found["cluster"].ravel().tolist()) <= set(range(5))
+    assert (len(found["count"]), found["count"].sum()) == (5, 4096)
+    last = engine.status(pieces).checkpoints[-1]
+    assert found.meta == {"clusters": 5, "trained": 5, "step": last.step, "epoch": last.epoch}
+    finer = engine.partition(request.model_copy(update={"clusters": 9, "step": 0}))
+    assert finer.meta == {"clusters": 9, "trained": 5, "step": 0, "epoch": 0}
+    assert len(finer["count"]) == 9
+    np.testing.assert_array_equal(engine.partition(request)["cluster"], found["cluster"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"clusters": 8}, "its mapping networks were made for K = 5: train again, or take K = 5"),
+        ({"clusters": 8, "latents": "mapping"}, "train again, or take K = 5"),
+        ({"run": "nope"}, "no run"),
+        ({"step": 12345}, "no checkpoint at step"),
+    ],
+)
+def test_a_cloud_that_cannot_be_drawn_is_refused_in_one_line(engine, pieces, changes, words):
+    with pytest.raises(WrongInput, match=words) as caught:
+        engine.cloud(CloudRequest(run=pieces).model_copy(update=changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_other_models_have_no_latent_modes_and_no_clusters(engine, run):
+    for mode in ("mapping", "centres", "single"):
+        with pytest.raises(WrongInput, match="has no clusters of codes: take codes of its own or real"):
+            engine.cloud(CloudRequest(run=run, latents=mode))
+    with pytest.raises(WrongInput, match="leave their number out"):
+        engine.cloud(CloudRequest(run=run, clusters=3))
+    with pytest.raises(WrongInput, match="choose an SC-GAN"):
+        engine.partition(PartitionRequest(run=run, x=(-1, 1), y=(-1, 1)))
+
+
+@pytest.mark.parametrize("bounds", [(1.0, 1.0), (2.0, 1.0), (-1e7, 1.0), (0.0, 1e300)])
+def test_bounds_of_no_plane_are_refused_in_one_line(engine, pieces, bounds):
+    for x, y in ((bounds, (0, 1)), ((0, 1), bounds)):
+        with pytest.raises(WrongInput, match=r"\A[xy] from [^\n]* the lower one first\Z"):
+            engine.partition(PartitionRequest(run=pieces, x=x, y=y))
 
 
 def test_what_needs_a_calorimeter_says_so(engine, run):

@@ -653,6 +653,7 @@ def test_sc_gan_s_stages_leave_each_other_s_networks_alone(sets):
             assert moved & set(owners) == {name for name, own in owners.items() if own == stage}
             clusters = {"kept", "centres", "count"} <= moved
             assert clusters is (run.step == ends[0] + 1), "codes are divided once, as the second stage begins"
+            assert run.model.settled(run.step, run.steps) is (run.step > ends[0])
 
 
 def test_kept_codes_are_those_of_training_examples_in_the_order_of_their_clusters(cut_up, sets):
@@ -663,7 +664,7 @@ def test_kept_codes_are_those_of_training_examples_in_the_order_of_their_cluster
         codes = model.codes(model.modality.view(x))
     assert float(torch.cdist(model.kept, codes).amin(1).max()) < 0.01  # as cdist rounds
     label = torch.repeat_interleave(torch.arange(5), model.count)
-    assert torch.equal(model.cluster(model.kept), label)
+    assert torch.equal(model.clusters.nearest(model.kept), label)
     for k in range(5):
         mine = model.kept[label == k]
         torch.testing.assert_close(model.centres[k], mine.mean(0), atol=1e-4, rtol=0)
@@ -676,7 +677,7 @@ def test_members_of_a_cluster_are_its_kept_codes_in_spreads_from_its_centre(cut_
     model = cut_up.model
     drawn = model.members(50, rng())
     codes = model.centres[:, None] + model.spread[:, None, None] * drawn
-    assert torch.equal(model.cluster(codes.flatten(0, 1)), torch.repeat_interleave(torch.arange(5), 50))
+    assert torch.equal(model.clusters.nearest(codes.flatten(0, 1)), torch.repeat_interleave(torch.arange(5), 50))
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -16,6 +16,7 @@ from engine.schema import (
     CONDITIONS,
     BulkRequest,
     BulkTask,
+    CloudRequest,
     CoverageTask,
     Engine,
     EngineError,
@@ -27,6 +28,7 @@ from engine.schema import (
     NotFound,
     Overrides,
     Particle,
+    PartitionRequest,
     ScanRequest,
     Spectrum,
     TrainSpec,
@@ -324,6 +326,18 @@ def test_behind_the_points_of_a_map_stand_showers(engine, run):
             engine.map_showers(request, points)
     with pytest.raises(WrongInput, match="LeNet"):
         engine.map(request.model_copy(update={"space": "features"}))
+
+
+def test_showers_have_no_known_manifold_and_a_model_without_clusters_no_partition(engine, run):
+    with pytest.raises(WrongInput, match="zdc_geant4 has no known manifold: choose a model of one of toy_eight"):
+        engine.cloud(CloudRequest(run=run))
+    with pytest.raises(WrongInput, match="Sinkhorn autoencoder has no clusters of codes: choose an SC-GAN"):
+        engine.partition(PartitionRequest(run=run, x=(-1, 1), y=(-1, 1)))
+    for unknown, words in (({"run": "nope"}, "no run"), ({"run": run, "step": 12345}, "no checkpoint at step")):
+        with pytest.raises(NotFound, match=words):
+            engine.cloud(CloudRequest(**unknown))
+        with pytest.raises(NotFound, match=words):
+            engine.partition(PartitionRequest(**unknown, x=(-1, 1), y=(-1, 1)))
 
 
 def test_what_noise_covers_of_the_data_is_a_task_kept_with_its_run(engine, run, trained):
