@@ -34,13 +34,15 @@ Pair = tuple[Tensor, Tensor]
 
 
 class Problem(NamedTuple):
-    """A batch of transport problems between clouds (B, n, d) and (B, m, d).
+    """A batch of transport problems from clouds `start` (B, n, d) to clouds `end` (B, m, d).
 
     cost: (B, n, m). f (B, n), g (B, m): potentials. left (B, n, k), right (B, m, k): weights of the points, and in
-    further columns the points times their weights. own: whether both clouds are one. light: of the lightest point.
-    apart: whether rows and columns of one plan have differed by more than floats do.
+    further columns the points times their weights. own: whether both clouds are one. light: weight of the lightest
+    point. apart: whether rows and columns of one plan have differed by more than floats do.
     """
 
+    start: Tensor
+    end: Tensor
     cost: Tensor
     f: Tensor
     g: Tensor
@@ -49,6 +51,11 @@ class Problem(NamedTuple):
     own: bool
     light: float
     apart: bool = False
+
+    def leading(self) -> Problem:
+        """To be asked also where its plan leads."""
+        left, right = (torch.cat([w, w * z], 2) for w, z in ((self.left, self.start), (self.right, self.end)))
+        return self._replace(left=left, right=right)
 
 
 def divergence(
@@ -91,9 +98,11 @@ def by_point(x: Tensor, y: Tensor, descent: list[float]) -> Pair:
 def solve(x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor, descent: list[float]) -> tuple[Pair, Pair]:
     """After the iterations of `descent`: the debiased potentials (B, n) and (B, m), what each point adds to S_ε for its
     weight; and the gradients of S_ε with respect to x and y."""
-    clouds, weights = (x, y), (at_x, at_y)
-    sides = (0, 1), (0, 0), (1, 1)  # x to y, and each cloud to itself
-    problems = [_problem(clouds[i], clouds[j], weights[i], weights[j], i == j) for i, j in sides]
+    sides = (x, y, at_x, at_y), (x, x, at_x, at_x), (y, y, at_y, at_y)
+    problems = [_problem(*side, own=side[0] is side[1]) for side in sides]
+    together = x.shape == y.shape and x.shape[1] ** 2 <= TILE
+    if together:  # small clouds: what a call costs is more than what it computes
+        problems = [_stacked(problems)]
     before = descent[0]
     for k, blur in enumerate([descent[0], *descent]):
         change = -(blur**2) if k == 0 else -0.5 * blur**2  # from no potential at all, then half way
@@ -101,27 +110,32 @@ def solve(x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor, descent: list[float]
             p, rows, columns = _softmins(p, blur**2, before**2)
             problems[number] = p._replace(f=p.f + change * rows[..., 0], g=p.g + change * columns[..., 0])
         before = blur
-    ends: list[tuple[Pair, Pair]] = []
-    for p, (i, j) in zip(problems, sides, strict=True):
-        far = [torch.cat([w[..., None], w[..., None] * z], dim=2) for w, z in zip(weights, clouds, strict=True)]
-        p, rows, columns = _softmins(p._replace(left=far[i], right=far[j]), before**2, before**2)
-        potentials = p.f - before**2 * rows[..., 0], p.g - before**2 * columns[..., 0]
-        ends.append((potentials, (rows[..., 1:], columns[..., 1:])))
-    (between, across), (of_x, to_x), (of_y, to_y) = ends
+    ends = [(p, *_softmins(p.leading(), before**2, before**2)[1:]) for p in problems]
+    f, g = ([p.f - before**2 * rows[..., 0] for p, rows, _ in ends], [p.g - before**2 * c[..., 0] for p, _, c in ends])
+    forth, back = [rows[..., 1:] for _, rows, _ in ends], [columns[..., 1:] for _, _, columns in ends]
+    if together:
+        f, g, forth, back = (kind[0].chunk(3) for kind in (f, g, forth, back))
     # a point is drawn to where the plan takes it on average, and away from where it takes it within its own cloud
-    gradients = at_x[..., None] * (to_x[0] - across[0]), at_y[..., None] * (to_y[0] - across[1])
-    return (between[0] - of_x[0], between[1] - of_y[0]), (gradients[0].to(x.dtype), gradients[1].to(x.dtype))
+    to_x, to_y = at_x[..., None] * (forth[1] - forth[0]), at_y[..., None] * (forth[2] - back[0])
+    # where potentials of a cloud with itself drift apart, by rounding, their mean stays
+    return (f[0] - (f[1] + g[1]) / 2, g[0] - (f[2] + g[2]) / 2), (to_x.to(x.dtype), to_y.to(x.dtype))
 
 
-def _problem(x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor, own: bool) -> Problem:
-    half_x, half_y = (0.5 * z.square().sum(2) for z in (x, y))
-    cost = torch.baddbmm(half_x[:, :, None] + half_y[:, None, :], x, y.mT, alpha=-1).clamp_(min=0)
+def _problem(start: Tensor, end: Tensor, at_start: Tensor, at_end: Tensor, own: bool) -> Problem:
+    half = [0.5 * z.square().sum(2) for z in (start, end)]
+    cost = torch.baddbmm(half[0][:, :, None] + half[1][:, None, :], start, end.mT, alpha=-1).clamp_(min=0)
     if own:  # a point is at no distance of itself, which rounding would make one
         cost.diagonal(dim1=1, dim2=2).zero_()
     # what rounding does to a potential grows from one iteration to the next: ε falls faster than they settle
-    f, g = torch.zeros_like(at_x, dtype=torch.float64), torch.zeros_like(at_y, dtype=torch.float64)
-    light = min(float(w[w > 0].min()) for w in (at_x, at_y))
-    return Problem(cost, f, g, at_x[..., None], at_y[..., None], own, light)
+    f, g = (torch.zeros_like(w, dtype=torch.float64) for w in (at_start, at_end))
+    light = min(float(w[w > 0].min()) for w in (at_start, at_end))
+    return Problem(start, end, cost, f, g, at_start[..., None], at_end[..., None], own, light)
+
+
+def _stacked(problems: list[Problem]) -> Problem:
+    """Problems of one size as one batch."""
+    tensors = zip(*((p.start, p.end, p.cost, p.f, p.g, p.left, p.right) for p in problems), strict=True)
+    return Problem(*map(torch.cat, tensors), own=False, light=min(p.light for p in problems))
 
 
 def _softmins(p: Problem, epsilon: float, before: float) -> tuple[Problem, Tensor, Tensor]:
