@@ -76,10 +76,10 @@ def verdict(own: Share, real: Share | None, floor: float, gaps: bool) -> str:
     exact = Share(floor, 0.0)
     if real is None:
         if not differs(apart(own, exact)):
-            return f"**No:** {own} of the e2e SAE's points lie off the manifold, no more than of exact ones beyond errors."
+            return f"**No:** {own} of the e2e SAE's points lie off the manifold, as of exact ones within errors."
         return (
-            f"**{own} of the e2e SAE's points lie off the manifold**, but no record says how many of decoded real codes do: "
-            "whether the noise or the decoder puts them there shows when both models are trained here."
+            f"**{own} of the e2e SAE's points lie off the manifold**, but no record says how many of decoded real "
+            "codes do: whether the noise or the decoder puts them there shows when both models are trained here."
         )
     added, alone = apart(own, real), apart(real, exact)
     told = f"{own} of the e2e SAE's points lie off the manifold, against {real} of decoded real codes"

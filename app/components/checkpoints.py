@@ -150,8 +150,12 @@ def ticking(sources: Sequence[Source], more: Sequence[frames.Request] = ()) -> b
     return any(source.live for source in sources) or frames.missing([*more, *wanted(sources)]) > 0
 
 
-def follow(sources: Sequence[Source], more: Sequence[frames.Request], moving: bool) -> None:
-    """Fetch on; the page is drawn again when there is nothing left to wait for."""
+def follow(sources: Sequence[Source], more: Sequence[frames.Request], moving: bool, stale: bool) -> None:
+    """Fetch on; the page is drawn again when there is nothing left to wait for. stale: the engine is gone, and what was
+    fetched stays."""
+    if stale:
+        st.caption("**Stale.** The engine does not answer; these are the pictures that were fetched before.")
+        return
     progress = frames.fetch([*more, *wanted(sources)])
     if moving and not progress.missing and not any(source.live for source in sources):
         st.rerun()

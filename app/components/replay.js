@@ -5,7 +5,8 @@ const FULL = 32767; // the end of an axis in packed points
 const STOPS_PER_S = 3; // at speed 1
 const SPEEDS = [0.5, 1, 2, 4];
 const RADIUS = { real: 1.1, on: 1.7, off: 2.4 };
-const PAPER = "#FFFFFF", INK = "#1B1F24", FAINT = "#C3C8CE", FONT = "IBM Plex Sans, Inter, Helvetica, Arial, sans-serif";
+const PAPER = "#FFFFFF", INK = "#1B1F24", FAINT = "#C3C8CE";
+const FONT = "IBM Plex Sans, Inter, Helvetica, Arial, sans-serif"; // of saved pictures
 const SHEET = { side: 300, gap: 18, head: 26, foot: 44 };
 
 const short = (value) => Math.round(value * 100) / 100;
@@ -18,7 +19,7 @@ function points(text) { // pairs of 16-bit numbers, low byte first
 }
 
 class CanvasPen {
-  constructor(pen) { this.pen = pen; }
+  constructor(pen, font) { this.pen = pen; this.font = font; }
   path(d, { fill, stroke, width = 1, alpha = 1 }) {
     const path = new Path2D(d), { pen } = this;
     pen.globalAlpha = alpha;
@@ -35,7 +36,7 @@ class CanvasPen {
     pen.save();
     pen.translate(x, y);
     if (turned) pen.rotate(-Math.PI / 2);
-    pen.font = `${bold ? "600 " : ""}${size}px ${FONT}`;
+    pen.font = `${bold ? "600 " : ""}${size}px ${this.font}`;
     pen.fillStyle = fill;
     pen.textAlign = { start: "left", middle: "center", end: "right" }[anchor];
     pen.fillText(words, 0, 0);
@@ -145,7 +146,9 @@ function square(pen, live, panel, side, look) { // one panel: what stands in it 
     pen.path(circles(frame.xy, 0, frame.on, side, RADIUS.on), { fill: on, alpha: 0.9 });
     pen.path(crosses(frame.xy, frame.on, n, side, RADIUS.off), { stroke: off, width: 1.4 });
   } else if (panel.empty) {
-    pen.text(panel.empty, side / 2, side / 2, { fill: look.ink, anchor: "middle", size: 11 });
+    const [x, y] = [side / 2, side / 2];
+    pen.path(`M${x - 58} ${y - 14}h116v20h-116z`, { fill: look.paper, alpha: 0.85 });
+    pen.text(panel.empty, x, y, { fill: look.ink, anchor: "middle", size: 11 });
   }
   axes(pen, live.data.span, side, look.ink);
 }
@@ -164,7 +167,8 @@ function altOf(live, panel) {
 }
 
 function draw(live) { // every panel, where the clock stands
-  const ratio = window.devicePixelRatio || 1, ink = getComputedStyle(live.root).color;
+  const ratio = window.devicePixelRatio || 1, { color: ink, fontFamily: font } = getComputedStyle(live.root);
+  const look = { ink, colours: live.data.colours, paper: getComputedStyle(live.root).getPropertyValue("--st-background-color") };
   for (const [k, panel] of live.data.panels.entries()) {
     const { canvas, words } = live.cells[k], width = canvas.clientWidth;
     const side = width - MARGIN.left - MARGIN.right, height = side + MARGIN.top + MARGIN.bottom;
@@ -177,7 +181,7 @@ function draw(live) { // every panel, where the clock stands
     const pen = canvas.getContext("2d");
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.translate(MARGIN.left, MARGIN.top);
-    square(new CanvasPen(pen), live, panel, side, { ink, colours: live.data.colours });
+    square(new CanvasPen(pen, font), live, panel, side, look);
     words.textContent = wordsOf(live, panel).join("\n");
     canvas.setAttribute("aria-label", altOf(live, panel));
     live.drawings += 1;
@@ -239,7 +243,6 @@ function cells(live) { // made again only where panels come or go
         + '<p class="words"></p><p class="note"></p>';
       const [caption, canvas, words, note] = figure.children;
       caption.firstChild.textContent = panel.title;
-      words.style.whiteSpace = "pre-line";
       return { figure, canvas, words, note, status: caption.lastChild };
     });
     live.root.querySelector(".panels").replaceChildren(...live.cells.map((cell) => cell.figure));
@@ -249,12 +252,13 @@ function cells(live) { // made again only where panels come or go
     live.cells[k].status.textContent = panel.status;
     live.cells[k].status.title = panel.status;
     live.cells[k].note.textContent = panel.note;
+    live.cells[k].words.classList.toggle("none", panel.still);
   }
 }
 
 function sheet(live, pen) { // all panels beside each other, on white
   const { side, gap, head, foot } = SHEET, wide = side + MARGIN.left + gap;
-  const look = { ink: INK, colours: { ...live.data.colours, faint: FAINT, exact: "#0072B2", off: "#CC79A7" } };
+  const look = { ink: INK, paper: PAPER, colours: { ...live.data.colours, faint: FAINT, exact: "#0072B2", off: "#CC79A7" } };
   pen.path(`M0 0H${sheetSize(live)[0]}V${sheetSize(live)[1]}H0Z`, { fill: PAPER });
   for (const [k, panel] of live.data.panels.entries()) {
     pen.within(MARGIN.left + k * wide, head);
@@ -282,7 +286,7 @@ function save(live, format) {
   const canvas = Object.assign(document.createElement("canvas"), { width: 2 * width, height: 2 * height });
   const pen = canvas.getContext("2d");
   pen.scale(2, 2);
-  sheet(live, new CanvasPen(pen));
+  sheet(live, new CanvasPen(pen, FONT));
   canvas.toBlob((blob) => hand(URL.createObjectURL(blob), name), "image/png");
 }
 

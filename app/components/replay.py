@@ -30,6 +30,8 @@ class Panel:
     note: str = ""
     status: str = ""
     plane: tuple[Arrays, list[str]] | None = None
+    still: bool = False
+    """It has no frames, ever."""
     exact: bool = False
     """Real points alone, in their own colour."""
     judged: Judged | None = None
@@ -72,7 +74,8 @@ def data_of(
 
 def _panel(panel: Panel, clock: Sequence[float], span: Span) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "title": panel.title, "note": panel.note, "status": panel.status, "exact": panel.exact, "empty": panel.empty,
+        "title": panel.title, "note": panel.note, "status": panel.status, "exact": panel.exact,
+        "still": panel.still, "empty": panel.empty,
         "frames": [
             replay.drawn(frame, span, panel.judged if k == len(panel.frames) - 1 else None)
             for k, frame in enumerate(panel.frames)

@@ -15,6 +15,7 @@ EPOCHS, EVERY = 60, 3
 """Passes over the training points, and of these between checkpoints: alike for all, so that all see as many points."""
 BUDGET: dict[str, float | int | bool | str] = {"conditional": False, "epochs": EPOCHS, "checkpoint_epochs": EVERY}
 SC_GAN, E2E_SAE = "sc_gan", "e2e_sae"
+NO_TRAIN = "This engine was started with `--no-train`: it shows, but does not train."
 REFUSED = "_manifolds_refused"
 
 

@@ -14,6 +14,7 @@ from app.components import checkpoints, frames, notices, trainings
 from app.components import replay as player
 from app.components.checkpoints import Source
 from app.components.replay import Panel
+from app.components.trainings import NO_TRAIN
 from app.views import keepsakes
 from engine.schema import Catalogue, DatasetInfo, Latents, PartitionRequest, RunInfo, TrainSpec
 
@@ -54,7 +55,7 @@ def show(place: DeltaGenerator, dataset: DatasetInfo, runs: list[RunInfo], book:
         clusters = choose_clusters(book)
     run = trainings.of_clusters(runs, dataset.name, clusters)
     with button:
-        train(dataset, clusters, run)
+        train(dataset, clusters, runs)
     trainings.refusal()
     moving = checkpoints.ticking(sources_of(run, clusters), asked_plane(dataset, run, clusters))
     st.fragment(run_every=TICK_S if moving else None)(watch)(dataset, clusters, moving, dark)
@@ -72,24 +73,24 @@ def choose_clusters(book: Catalogue) -> int:
     )  # fmt: skip
 
 
-def train(dataset: DatasetInfo, clusters: int, run: RunInfo | None) -> None:
-    """The button that starts a training with the slider's K, or the one that stops it."""
-    if run and run.state in trainings.LIVE and trainings.trained_clusters(run) == clusters:
-        st.button(
-            "Stop", icon=":material/stop:", key="modes_stop", width="stretch", on_click=trainings.end,
-            args=([run.run_id],),
-        )  # fmt: skip
-        return
-    possible = trainings.allowed()
+def train(dataset: DatasetInfo, clusters: int, runs: list[RunInfo]) -> None:
+    """The button that starts a training with the slider's K; with another seed where one has been."""
+    alike = [r for r in runs if (r.data, r.model) == (dataset.name, trainings.SC_GAN)]
+    alike = [r for r in alike if trainings.trained_clusters(r) == clusters]
+    seed = 1 + max((r.seed for r in alike if r.state == "finished"), default=-1)
+    live, possible = any(r.state in trainings.LIVE for r in alike), trainings.allowed()
     spec = TrainSpec(
-        data=dataset.name, model=trainings.SC_GAN, config={**trainings.BUDGET, "clusters": clusters},
-        name=f"SC-GAN {dataset.title}, K = {clusters}",
+        data=dataset.name, model=trainings.SC_GAN, config={**trainings.BUDGET, "clusters": clusters}, seed=seed,
+        name=f"SC-GAN {dataset.title}, K = {clusters}, seed {seed}",
     )  # fmt: skip
+    why = NO_TRAIN if not possible else "Its training is under way." if live else f"Seed {seed}; under half a minute."
     st.button(
-        f"Train SC-GAN, K = {clusters}", icon=":material/play_arrow:", type="primary", key="modes_train",
-        width="stretch", disabled=not possible, on_click=trainings.begin, args=([spec],),
-        help=None if possible else "This engine was started with `--no-train`: it shows, but does not train.",
+        f"Train {'again' if seed else 'SC-GAN'}, K = {clusters}", icon=":material/play_arrow:", type="primary",
+        key="modes_train", width="stretch", disabled=not possible or live, on_click=trainings.begin, args=([spec],),
+        help=why,
     )  # fmt: skip
+    if not possible:
+        st.caption(NO_TRAIN)
 
 
 # ------------------------------------------------------------------------------------------------------------ pictures
@@ -116,15 +117,14 @@ def watch(dataset: DatasetInfo, clusters: int, moving: bool, dark: bool) -> None
     kept = state.keep("runs", lambda: state.engine().runs())
     run = trainings.of_clusters(kept.value, dataset.name, clusters)
     sources, plane = sources_of(run, clusters), asked_plane(dataset, run, clusters)
-    if not kept.stale:
-        checkpoints.follow(sources, plane, moving)
+    checkpoints.follow(sources, plane, moving, kept.stale)
     real = checkpoints.exact(dataset)
     span = checkpoints.span_of(real)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         headline(dataset, run, clusters, frames.missing([*plane, *checkpoints.wanted(sources)]))
         keepsakes.show(sources, real, f"{dataset.name}_modes")
     panels = [
-        Panel("Target", exact=True, note=f"{len(real):,} points of the set; faint in every panel."),
+        Panel("Target", still=True, exact=True, note=f"{len(real):,} points of the set; faint in every panel."),
         plane_panel(plane, clusters, dark),
         *(mode_panel(source, clusters) for source in sources),
     ]
@@ -140,15 +140,21 @@ def headline(dataset: DatasetInfo, run: RunInfo | None, clusters: int, missing: 
         st.markdown(f"**{said}** Press *Train SC-GAN*: pictures appear as it learns, within seconds.", width="stretch")
     elif run.state in trainings.LIVE:
         st.progress(trainings.share_of(run), text=f"{run.name} · {trainings.standing(run)}", width="stretch")
+        if st.button("Stop", icon=":material/stop:", key="modes_stop"):
+            trainings.end([run.run_id])
+            st.rerun()  # the button above is no part of what a tick draws again
     elif run.state in ("failed", "interrupted"):
         at = f" Its last pictures, at step {run.checkpoints[-1].step:,}, are below." if run.checkpoints else ""
         words = run.error or "No reason was written."
-        st.error(f"**{run.state.capitalize()} at step {run.step:,}.** {words}{at} Press *Train SC-GAN* to try again.")
+        st.error(
+            f"**{run.state.capitalize()} at step {run.step:,}.** {words}{at} Train again to have another try.",
+            width="stretch",
+        )
     else:
         coming = f" · {missing} pictures still come" if missing else ""
         ended = "" if run.state == "finished" else f" · {run.state} at {100 * trainings.share_of(run):.0f} %"
         st.caption(
-            f"{run.name} · K = {trainings.trained_clusters(run)} · seed {run.seed} · epoch {run.epoch}{ended}{coming}",
+            f"{run.name} · trained with K = {trainings.trained_clusters(run)} for {run.epoch} epochs{ended}{coming}",
             width="stretch",
         )  # fmt: skip
 
@@ -157,10 +163,10 @@ def plane_panel(plane: list[PartitionRequest], clusters: int, dark: bool) -> Pan
     found = frames.get(plane[0]) if plane else None
     title = f"Clusters, K = {clusters}"
     if found is None:
-        return Panel(title, empty=waits(plane), note=frames.refusal(plane[0]) if plane else "")
+        return Panel(title, still=True, empty=waits(plane), note=frames.refusal(plane[0]) if plane else "")
     tone = partition.tones(np.asarray(found["cluster"]), int(found.meta["clusters"]))
     return Panel(
-        title, plane=(found, partition.colours(tone, dark)),
+        title, still=True, plane=(found, partition.colours(tone, dark)),
         note="Which cluster encoder and K-means put each place into, at the last checkpoint. Regions that touch "
         "differ in colour and have a line between them.",
     )  # fmt: skip

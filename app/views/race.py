@@ -13,7 +13,7 @@ from app.components import replay as player
 from app.components.checkpoints import Source
 from app.components.plots import chart as draw
 from app.components.replay import Panel
-from app.components.trainings import BUDGET, EPOCHS
+from app.components.trainings import BUDGET, EPOCHS, NO_TRAIN
 from app.components.words import measured
 from app.views import keepsakes
 from engine.schema import Catalogue, DatasetInfo, RunInfo, TrainSpec
@@ -95,9 +95,10 @@ def buttons(dataset: DatasetInfo, field: dict[str, RunInfo | None], mine: list[R
     st.button(
         label, icon=":material/play_arrow:", type="primary", key="race_start", width="stretch", disabled=not possible,
         on_click=trainings.begin, args=(specs,),
-        help=f"Trains {', '.join(ENTRANTS[s.model][0] for s in specs)} with seed {seed}." if possible
-        else "This engine was started with `--no-train`: it shows, but does not train.",
+        help=f"Trains {', '.join(ENTRANTS[s.model][0] for s in specs)} with seed {seed}." if possible else NO_TRAIN,
     )  # fmt: skip
+    if not possible:
+        st.caption(NO_TRAIN)
 
 
 @notices.guarded
@@ -107,8 +108,7 @@ def watch(dataset: DatasetInfo, book: Catalogue, moving: bool, dark: bool) -> No
     known = [name for name in ENTRANTS if any(m.name == name for m in book.models)]
     field = entrants(kept.value, dataset, known, trainings.preset_clusters(book))
     sources = sources_of(field)
-    if not kept.stale:
-        checkpoints.follow(sources, (), moving)
+    checkpoints.follow(sources, (), moving, kept.stale)
     real = checkpoints.exact(dataset)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.caption(headline(field, frames.missing(checkpoints.wanted(sources))), width="stretch")

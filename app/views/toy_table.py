@@ -42,7 +42,7 @@ def show(dataset: DatasetInfo, toys: list[DatasetInfo], book: Catalogue) -> None
         every = pd.concat(
             [rows_of(d, record_of(d.name, records), published).assign(set=d.title) for d in toys], ignore_index=True
         )
-        table(every[["set", *frame.columns]], "toy_table_all", "The same of all sets")
+        table(every.reindex(columns=["set", *frame.columns]), "toy_table_all", "The same of all sets")
 
 
 def rows_of(
@@ -62,12 +62,12 @@ def rows_of(
         found.append(
             {
                 "row": title,
-                "MSE, ours": standings.both(metrics.get(MSE)),
-                "MSE, published": f"{theirs[name]:.3f}" if name in theirs else "–",
+                "MSE": standings.both(metrics.get(MSE)),
+                "MSE, paper": f"{theirs[name]:.3f}" if name in theirs else "–",
                 "W₁": standings.both(w1),
                 "× floor": f"{w1.value / w1.floor:.2f}" if w1 and w1.floor else "–",
                 "off [%]": standings.both(per_cent(off)),
-                "floor [%]": f"{100 * off.floor:.2g}" if off and off.floor is not None else "–",
+                "floor": f"{100 * off.floor:.2g}" if off and off.floor is not None else "–",
             }
         )
     return pd.DataFrame(found)

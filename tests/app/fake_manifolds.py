@@ -56,6 +56,7 @@ class ManifoldsEngine(FakeEngine):
     def __init__(self, train_s: float = 3.0, allowed: bool = True, **more: Any) -> None:
         super().__init__(**more)
         self.train_s, self.allowed = train_s, allowed
+        self.records += [] if more.get("empty") else [record("toy_eight_gaussians")]
         self.toys: dict[str, dict[str, Any]] = {}
         self.asked: list[CloudRequest | PartitionRequest] = []
         self.specs: list[TrainSpec] = []
@@ -154,7 +155,7 @@ class ManifoldsEngine(FakeEngine):
         done = range(EVERY, step // STEPS_EACH + 1, EVERY)
         clusters = {"clusters": TRAINED_K} if spec.model == "sc_gan" else {}
         return RunInfo(
-            run_id=run, name=f"{spec.model} {spec.data} seed {spec.seed}", data=spec.data, model=spec.model,
+            run_id=run, name=spec.name or f"{spec.model} {spec.data}", data=spec.data, model=spec.model,
             config={"encoder_share": 0.3, "mapping_share": 0.3} | clusters | spec.config, seed=spec.seed,
             state=entry["state"], epoch=step // STEPS_EACH, epochs=epochs, step=step, steps=steps,
             eta_s=self.train_s * (1 - entry["share"]) if running else None, created=entry["created"],
