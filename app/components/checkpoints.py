@@ -23,6 +23,7 @@ SEEDS = 5
 """Clouds of the last checkpoint that are judged together."""
 EXACT = 1000
 """Points of the set that stand behind."""
+TICK_S = 1.0
 AIR = 0.1
 """Of the set's width, around it: strays are seen."""
 
@@ -145,17 +146,28 @@ def archive(sources: Sequence[Source], real: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def ticking(sources: Sequence[Source], more: Sequence[frames.Request] = ()) -> bool:
-    """Whether a part of the page has to look again by itself."""
-    return any(source.live for source in sources) or frames.missing([*more, *wanted(sources)]) > 0
+class Pace(NamedTuple):
+    """Why a part of the page looks again by itself: something trains, or pictures are missing."""
+
+    live: bool
+    missing: bool
+
+    @property
+    def every_s(self) -> float | None:
+        return TICK_S if self.live or self.missing else None
 
 
-def follow(sources: Sequence[Source], more: Sequence[frames.Request], moving: bool, stale: bool) -> None:
-    """Fetch on; the page is drawn again when there is nothing left to wait for. stale: the engine is gone, and what was
-    fetched stays."""
+def pace(sources: Sequence[Source], more: Sequence[frames.Request] = ()) -> Pace:
+    return Pace(any(source.live for source in sources), frames.missing([*more, *wanted(sources)]) > 0)
+
+
+def follow(sources: Sequence[Source], more: Sequence[frames.Request], before: Pace, stale: bool) -> None:
+    """Fetch on. The page is drawn again when trainings have begun or ended since, and when there is nothing left to
+    wait for. stale: the engine is gone, and what was fetched stays."""
     if stale:
         st.caption("**Stale.** The engine does not answer; these are the pictures that were fetched before.")
         return
+    live = any(source.live for source in sources)
     progress = frames.fetch([*more, *wanted(sources)])
-    if moving and not progress.missing and not any(source.live for source in sources):
+    if live != before.live or (before.missing and not progress.missing and not live):
         st.rerun()

@@ -9,14 +9,13 @@ import streamlit as st
 from app import state
 from app.charts import bridging as shares
 from app.charts.bridging import Share
-from app.components import frames, notices, trainings
+from app.components import checkpoints, frames, notices, trainings
 from app.components.checkpoints import Source
 from app.components.words import plain
 from app.views import toy_table
 from engine.schema import Benchmark, Catalogue, DatasetInfo, RunInfo
 
 QUESTION = "#### Does the noise generator bridge the gaps?"
-TICK_S = 1.0
 Rows = list[tuple[str, Share | None]]
 REAL, OWN, MAPPING, SINGLE = (
     "e2e SAE, decoded codes of real points", "e2e SAE, from its noise generator", "SC-GAN, mapping networks",
@@ -32,7 +31,7 @@ def show(dataset: DatasetInfo, runs: list[RunInfo], book: Catalogue) -> None:
         sources = sources_of(e2e, sc)
         wanted = wanted_of(sources)
         moving = frames.missing(wanted) > 0
-        st.fragment(run_every=TICK_S if moving else None)(live)(dataset, sources, moving)
+        st.fragment(run_every=checkpoints.TICK_S if moving else None)(live)(dataset, sources, moving)
     else:
         recorded(dataset)
 

@@ -12,7 +12,7 @@ from app import state
 from app.charts import partition, replay
 from app.components import checkpoints, frames, notices, trainings
 from app.components import replay as player
-from app.components.checkpoints import Source
+from app.components.checkpoints import Pace, Source
 from app.components.replay import Panel
 from app.components.trainings import NO_TRAIN
 from app.views import keepsakes
@@ -21,7 +21,6 @@ from engine.schema import Catalogue, DatasetInfo, Latents, PartitionRequest, Run
 STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Of the slider."""
 SIDE = 96
-TICK_S = 1.0
 MODES: dict[Latents, tuple[str, str]] = {
     "single": (
         "Single Gaussian",
@@ -57,8 +56,8 @@ def show(place: DeltaGenerator, dataset: DatasetInfo, runs: list[RunInfo], book:
     with button:
         train(dataset, clusters, runs)
     trainings.refusal()
-    moving = checkpoints.ticking(sources_of(run, clusters), asked_plane(dataset, run, clusters))
-    st.fragment(run_every=TICK_S if moving else None)(watch)(dataset, clusters, moving, dark)
+    pace = checkpoints.pace(sources_of(run, clusters), asked_plane(dataset, run, clusters))
+    st.fragment(run_every=pace.every_s)(watch)(dataset, clusters, pace, dark)
 
 
 def choose_clusters(book: Catalogue) -> int:
@@ -112,12 +111,12 @@ def asked_plane(dataset: DatasetInfo, run: RunInfo | None, clusters: int) -> lis
 
 
 @notices.guarded
-def watch(dataset: DatasetInfo, clusters: int, moving: bool, dark: bool) -> None:
+def watch(dataset: DatasetInfo, clusters: int, pace: Pace, dark: bool) -> None:
     """Everything that moves: where the training stands, and the panels."""
     kept = state.keep("runs", lambda: state.engine().runs())
     run = trainings.of_clusters(kept.value, dataset.name, clusters)
     sources, plane = sources_of(run, clusters), asked_plane(dataset, run, clusters)
-    checkpoints.follow(sources, plane, moving, kept.stale)
+    checkpoints.follow(sources, plane, pace, kept.stale)
     real = checkpoints.exact(dataset)
     span = checkpoints.span_of(real)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
@@ -140,9 +139,7 @@ def headline(dataset: DatasetInfo, run: RunInfo | None, clusters: int, missing: 
         st.markdown(f"**{said}** Press *Train SC-GAN*: pictures appear as it learns, within seconds.", width="stretch")
     elif run.state in trainings.LIVE:
         st.progress(trainings.share_of(run), text=f"{run.name} · {trainings.standing(run)}", width="stretch")
-        if st.button("Stop", icon=":material/stop:", key="modes_stop"):
-            trainings.end([run.run_id])
-            st.rerun()  # the button above is no part of what a tick draws again
+        st.button("Stop", icon=":material/stop:", key="modes_stop", on_click=trainings.end, args=([run.run_id],))
     elif run.state in ("failed", "interrupted"):
         at = f" Its last pictures, at step {run.checkpoints[-1].step:,}, are below." if run.checkpoints else ""
         words = run.error or "No reason was written."

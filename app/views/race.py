@@ -10,7 +10,7 @@ from app.charts import looks, replay
 from app.charts import race as chart
 from app.components import checkpoints, frames, notices, trainings
 from app.components import replay as player
-from app.components.checkpoints import Source
+from app.components.checkpoints import Pace, Source
 from app.components.plots import chart as draw
 from app.components.replay import Panel
 from app.components.trainings import BUDGET, EPOCHS, NO_TRAIN
@@ -26,7 +26,6 @@ ENTRANTS = {
     "flow_matching": ("Flow matching", "Noise flows to the points along a learned field, in many small steps."),
     "sc_gan": ("SC-GAN", "Codes in clusters, and a small network for each cluster."),
 }
-TICK_S = 1.0
 
 
 def show(place: DeltaGenerator, dataset: DatasetInfo, runs: list[RunInfo], book: Catalogue, dark: bool) -> None:
@@ -42,10 +41,10 @@ def show(place: DeltaGenerator, dataset: DatasetInfo, runs: list[RunInfo], book:
             "other where the engine has one device; the clock below lines them up by the points that each has seen."
         )
     with button:
-        buttons(dataset, field, [r for r in runs if r.data == dataset.name])
+        start(dataset, field, [r for r in runs if r.data == dataset.name])
     trainings.refusal()
-    moving = checkpoints.ticking(sources_of(field))
-    st.fragment(run_every=TICK_S if moving else None)(watch)(dataset, book, moving, dark)
+    pace = checkpoints.pace(sources_of(field))
+    st.fragment(run_every=pace.every_s)(watch)(dataset, book, pace, dark)
 
 
 def entrants(
@@ -71,16 +70,9 @@ def sources_of(field: dict[str, RunInfo | None]) -> list[Source]:
     return [Source(ENTRANTS[name][0], run) for name, run in field.items()]
 
 
-def buttons(dataset: DatasetInfo, field: dict[str, RunInfo | None], mine: list[RunInfo]) -> None:
-    """Start those that have not run, all once more with another seed, or stop."""
-    live = [r for r in field.values() if r is not None and r.state in trainings.LIVE]
-    if live:
-        waiting_first = [r.run_id for r in sorted(live, key=lambda r: (r.state != "queued", -(r.queue_place or 0)))]
-        st.button(
-            "Stop the race", icon=":material/stop:", key="race_stop", width="stretch", on_click=trainings.end,
-            args=(waiting_first,),
-        )  # fmt: skip
-        return
+def start(dataset: DatasetInfo, field: dict[str, RunInfo | None], mine: list[RunInfo]) -> None:
+    """Start those that have not run, or all once more with another seed."""
+    live = any(r is not None and r.state in trainings.LIVE for r in field.values())
     open_ = [name for name, run in field.items() if run is None or run.state != "finished"]
     seed = 0 if open_ else 1 + max((r.seed for r in mine if r.model in field), default=-1)
     specs = [
@@ -92,26 +84,31 @@ def buttons(dataset: DatasetInfo, field: dict[str, RunInfo | None], mine: list[R
     ]  # fmt: skip
     label = "Start the race" if len(open_) == len(field) else "Start the rest" if open_ else "Start again"
     possible = trainings.allowed()
+    why = f"Trains {', '.join(ENTRANTS[s.model][0] for s in specs)} with seed {seed}."
     st.button(
-        label, icon=":material/play_arrow:", type="primary", key="race_start", width="stretch", disabled=not possible,
-        on_click=trainings.begin, args=(specs,),
-        help=f"Trains {', '.join(ENTRANTS[s.model][0] for s in specs)} with seed {seed}." if possible else NO_TRAIN,
+        label, icon=":material/play_arrow:", type="primary", key="race_start", width="stretch",
+        disabled=not possible or live, on_click=trainings.begin, args=(specs,),
+        help=NO_TRAIN if not possible else "It is under way." if live else why,
     )  # fmt: skip
     if not possible:
         st.caption(NO_TRAIN)
 
 
 @notices.guarded
-def watch(dataset: DatasetInfo, book: Catalogue, moving: bool, dark: bool) -> None:
+def watch(dataset: DatasetInfo, book: Catalogue, pace: Pace, dark: bool) -> None:
     """Everything that moves."""
     kept = state.keep("runs", lambda: state.engine().runs())
     known = [name for name in ENTRANTS if any(m.name == name for m in book.models)]
     field = entrants(kept.value, dataset, known, trainings.preset_clusters(book))
     sources = sources_of(field)
-    checkpoints.follow(sources, (), moving, kept.stale)
+    checkpoints.follow(sources, (), pace, kept.stale)
     real = checkpoints.exact(dataset)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.caption(headline(field, frames.missing(checkpoints.wanted(sources))), width="stretch")
+        live = [r for r in field.values() if r is not None and r.state in trainings.LIVE]
+        if live:
+            names = [r.run_id for r in sorted(live, key=lambda r: -(r.queue_place or 0))]
+            st.button("Stop the race", icon=":material/stop:", key="race_stop", on_click=trainings.end, args=(names,))
         keepsakes.show(sources, real, f"{dataset.name}_race")
     panels = [panel(source, ENTRANTS[name][1]) for name, source in zip(field, sources, strict=True)]
     clock = replay.stops([[frame.share for frame in p.frames] for p in panels])
