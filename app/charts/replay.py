@@ -72,7 +72,7 @@ def words(cloud: Arrays, judged: Judged | None = None) -> list[str]:
     floor, spread, off_floor = m["w1_floor"], m["w1_floor_spread"], m["off_floor"]
     w1, error = (judged.w1, judged.w1_error) if judged else (m["w1"], None)
     off = judged.off if judged else Share(m["off"], m["off_error"])
-    ratio = f" = {w1 / floor:.3g} × floor" if floor > 0 else ""
+    ratio = f" = {w1 / floor:.2f} × floor" if floor > 0 else ""
     return [
         f"W₁ {measured(w1, error)}{ratio}",
         f"floor {measured(floor, spread)}",

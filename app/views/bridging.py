@@ -54,7 +54,7 @@ def wanted_of(sources: list[Source]) -> list[frames.Request]:
 def live(dataset: DatasetInfo, sources: list[Source], moving: bool) -> None:
     """From the last checkpoints of the runs here."""
     wanted = wanted_of(sources)
-    progress = frames.fetch(wanted)
+    progress = frames.fetch(wanted, wait_s=0)  # the pictures above come first
     if moving and not progress.missing:
         st.rerun()
     found = [source.judged() for source in sources]

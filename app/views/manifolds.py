@@ -36,11 +36,12 @@ def show() -> None:
         race.show(rest, dataset, runs.value, book.value, dark)
     else:
         modes.show(rest, dataset, runs.value, book.value, dark)
-    card, table = st.columns([1, 1.55], gap="large")
+    card, table = st.columns([1, 1.7], gap="large")
     with card:
         bridging.show(dataset, runs.value, book.value)
     with table:
-        toy_table.show(dataset, list(toys.values()), book.value)
+        toy_table.show(dataset, book.value)
+    toy_table.every(list(toys.values()), book.value)
 
 
 def choose(toys: dict[str, DatasetInfo]) -> DatasetInfo:

@@ -132,7 +132,7 @@ def test_points_off_the_manifold_come_last_and_are_counted():
 
 def test_words_hold_distance_floor_ratio_and_both_shares():
     said = replay.words(cloud(np.zeros((4, 2)), [True, False, False, False]))
-    assert said == ["W₁ 0.3 = 2 × floor", "floor 0.150 ± 0.020", "off 25.0 ± 1.0 %, floor 0.1 %"]
+    assert said == ["W₁ 0.3 = 2.00 × floor", "floor 0.150 ± 0.020", "off 25.0 ± 1.0 %, floor 0.1 %"]
 
 
 # ----------------------------------------------------------------------------------------------------------- verdict
