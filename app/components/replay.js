@@ -6,8 +6,7 @@ const STOPS_PER_S = 3; // at speed 1
 const SPEEDS = [0.5, 1, 2, 4];
 const RADIUS = { real: 1.1, on: 1.7, off: 2.4 };
 const PAPER = "#FFFFFF", INK = "#1B1F24", FAINT = "#C3C8CE";
-const FONT = "IBM Plex Sans, Inter, Helvetica, Arial, sans-serif"; // of saved pictures
-const SHEET = { side: 300, gap: 18, head: 26, foot: 44 };
+const SHEET = { columns: 3, side: 300, gap: 18, head: 26, foot: 66 };
 
 const short = (value) => Math.round(value * 100) / 100;
 
@@ -16,55 +15,6 @@ function bytes(text) { return Uint8Array.from(atob(text), (c) => c.charCodeAt(0)
 function points(text) { // pairs of 16-bit numbers, low byte first
   const view = new DataView(bytes(text).buffer);
   return Int16Array.from({ length: view.byteLength / 2 }, (_, k) => view.getInt16(2 * k, true));
-}
-
-class CanvasPen {
-  constructor(pen, font) { this.pen = pen; this.font = font; }
-  path(d, { fill, stroke, width = 1, alpha = 1 }) {
-    const path = new Path2D(d), { pen } = this;
-    pen.globalAlpha = alpha;
-    if (fill) { pen.fillStyle = fill; pen.fill(path); }
-    if (stroke) { pen.strokeStyle = stroke; pen.lineWidth = width; pen.stroke(path); }
-    pen.globalAlpha = 1;
-  }
-  image(picture, x, y, width, height) {
-    this.pen.imageSmoothingEnabled = false;
-    this.pen.drawImage(picture, x, y, width, height);
-  }
-  text(words, x, y, { fill, size = 10, anchor = "start", bold = false, turned = false }) {
-    const { pen } = this;
-    pen.save();
-    pen.translate(x, y);
-    if (turned) pen.rotate(-Math.PI / 2);
-    pen.font = `${bold ? "600 " : ""}${size}px ${this.font}`;
-    pen.fillStyle = fill;
-    pen.textAlign = { start: "left", middle: "center", end: "right" }[anchor];
-    pen.fillText(words, 0, 0);
-    pen.restore();
-  }
-  within(x, y) { this.pen.save(); this.pen.translate(x, y); }
-  out() { this.pen.restore(); }
-}
-
-class SvgPen {
-  constructor(width, height) {
-    this.parts = [`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`];
-  }
-  path(d, { fill = "none", stroke = "none", width = 1, alpha = 1 }) {
-    this.parts.push(`<path d="${d}" fill="${fill}" stroke="${stroke}" stroke-width="${width}" opacity="${alpha}"/>`);
-  }
-  image(picture, x, y, width, height) {
-    this.parts.push(`<image x="${x}" y="${y}" width="${width}" height="${height}" href="${picture.toDataURL("image/png")}" `
-      + 'preserveAspectRatio="none" style="image-rendering:pixelated"/>');
-  }
-  text(words, x, y, { fill, size = 10, anchor = "start", bold = false, turned = false }) {
-    const said = String(words).replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" }[c]));
-    this.parts.push(`<text transform="translate(${x} ${y})${turned ? " rotate(-90)" : ""}" fill="${fill}" font-size="${size}" `
-      + `font-family="${FONT}" font-weight="${bold ? 600 : 400}" text-anchor="${anchor}">${said}</text>`);
-  }
-  within(x, y) { this.parts.push(`<g transform="translate(${x} ${y})">`); }
-  out() { this.parts.push("</g>"); }
-  toString() { return `${this.parts.join("\n")}\n</svg>\n`; }
 }
 
 function circles(xy, from, to, side, r) {
@@ -85,8 +35,8 @@ function crosses(xy, from, to, side, r) {
   return parts.join("");
 }
 
-function ticks([low, high]) { // three to five round numbers within
-  const raw = (high - low) / 4, power = 10 ** Math.floor(Math.log10(raw));
+function ticks([low, high]) { // round numbers within, six at most
+  const raw = (high - low) / 6, power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].find((m) => m * power >= raw) * power;
   const found = [];
   for (let v = Math.ceil(low / step) * step; v <= high + 1e-9; v += step) found.push(Number(v.toPrecision(6)) || 0);
@@ -112,9 +62,11 @@ function axes(pen, span, side, ink) {
   pen.text("y", -5, 9, { fill: ink, anchor: "end", size: 10.5 });
 }
 
-function region(panel) { // the plane as a small picture and its borders as a path in cells
-  if (panel.region) return panel.region;
-  const { side: [rows, columns], cluster, colours } = panel.plane, number = bytes(cluster);
+function region(panel, print) { // the plane as a small picture, and its borders in cells
+  const name = print ? "printed" : "region";
+  if (panel[name]) return panel[name];
+  const { side: [rows, columns], cluster } = panel.plane, number = bytes(cluster);
+  const colours = print ? panel.plane.print : panel.plane.colours;
   const picture = Object.assign(document.createElement("canvas"), { width: columns, height: rows });
   const pen = picture.getContext("2d");
   const edges = [];
@@ -125,12 +77,12 @@ function region(panel) { // the plane as a small picture and its borders as a pa
     if (i + 1 < columns && number[j * columns + i + 1] !== own) edges.push([i + 1, rows - 1 - j, i + 1, rows - j]);
     if (j + 1 < rows && number[(j + 1) * columns + i] !== own) edges.push([i, rows - 1 - j, i + 1, rows - 1 - j]);
   }
-  return (panel.region = { picture, edges, rows, columns });
+  return (panel[name] = { picture, edges, rows, columns });
 }
 
 function square(pen, live, panel, side, look) { // one panel: what stands in it now
   if (panel.plane) {
-    const { picture, edges, rows, columns } = region(panel), [w, h] = [side / columns, side / rows];
+    const { picture, edges, rows, columns } = region(panel, look.print), [w, h] = [side / columns, side / rows];
     pen.image(picture, 0, 0, side, side);
     pen.path(edges.map(([a, b, c, d]) => `M${short(a * w)} ${short(b * h)}L${short(c * w)} ${short(d * h)}`).join(""),
       { stroke: look.ink, width: 0.8, alpha: 0.5 });
@@ -256,12 +208,12 @@ function cells(live) { // made again only where panels come or go
   }
 }
 
-function sheet(live, pen) { // all panels beside each other, on white
-  const { side, gap, head, foot } = SHEET, wide = side + MARGIN.left + gap;
-  const look = { ink: INK, paper: PAPER, colours: { ...live.data.colours, faint: FAINT, exact: "#0072B2", off: "#CC79A7" } };
+function sheet(live, pen) { // all panels in rows, on white
+  const { columns, side, gap, head } = SHEET, wide = side + MARGIN.left + gap;
+  const look = { ink: INK, paper: PAPER, print: true, colours: { ...live.data.colours, faint: FAINT, exact: "#0072B2", off: "#CC79A7" } };
   pen.path(`M0 0H${sheetSize(live)[0]}V${sheetSize(live)[1]}H0Z`, { fill: PAPER });
   for (const [k, panel] of live.data.panels.entries()) {
-    pen.within(MARGIN.left + k * wide, head);
+    pen.within(MARGIN.left + (k % columns) * wide, head + Math.floor(k / columns) * tall());
     pen.text(panel.title, 0, -9, { fill: INK, size: 13, bold: true });
     square(pen, live, panel, side, look);
     for (const [row, words] of wordsOf(live, panel).entries()) pen.text(words, 0, side + 30 + 15 * row, { fill: INK, size: 11 });
@@ -270,9 +222,11 @@ function sheet(live, pen) { // all panels beside each other, on white
   pen.text(live.data.moments[live.index] ?? "", MARGIN.left, sheetSize(live)[1] - 8, { fill: INK, size: 11 });
 }
 
+function tall() { return SHEET.head + SHEET.side + MARGIN.bottom + SHEET.foot; } // a row of the sheet
+
 function sheetSize(live) {
-  const { side, gap, head, foot } = SHEET;
-  return [live.data.panels.length * (side + MARGIN.left + gap), head + side + MARGIN.bottom + foot];
+  const { columns, side, gap } = SHEET, n = live.data.panels.length;
+  return [Math.min(n, columns) * (side + MARGIN.left + gap), Math.ceil(n / columns) * tall() + 12];
 }
 
 function save(live, format) {

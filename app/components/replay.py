@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from streamlit.components import v2
 
-from app.charts import replay
+from app.charts import partition, replay
 from app.charts.bridging import Judged
 from app.charts.colour import GENERATED, PURPLE, data_blue, faint
 from app.charts.replay import Frame, Span
@@ -23,13 +23,13 @@ HERE = Path(__file__).parent
 @dataclass(frozen=True)
 class Panel:
     """One square. real: points that stand in it always, faint behind `frames`. status: where its training stands.
-    note: a sentence. plane: clusters of cells and a colour for each."""
+    note: a sentence. plane: clusters of cells and a tone for each."""
 
     title: str
     frames: Sequence[Frame] = ()
     note: str = ""
     status: str = ""
-    plane: tuple[Arrays, list[str]] | None = None
+    plane: tuple[Arrays, list[int]] | None = None
     still: bool = False
     """It has no frames, ever."""
     exact: bool = False
@@ -47,9 +47,8 @@ def _part(name: str) -> str:
 
 def mount() -> Any:
     """The component's mounting command. Registered again in each process that runs pages."""
-    return v2.component(
-        "showerscope_replay", html=_part("replay.html"), css=_part("replay.css"), js=_part("replay.js")
-    )  # fmt: skip
+    js = "\n".join(_part(name) for name in ("pens.js", "replay.js"))
+    return v2.component("showerscope_replay", html=_part("replay.html"), css=_part("replay.css"), js=js)
 
 
 def data_of(
@@ -63,7 +62,7 @@ def data_of(
         "real": replay.packed(real, span),
         "clock": [round(share, 6) for share in clock],
         "moments": list(moments),
-        "panels": [_panel(panel, clock, span) for panel in panels],
+        "panels": [_panel(panel, clock, span, dark) for panel in panels],
         "stem": stem,
         "colours": {
             "exact": data_blue(dark), "faint": faint(dark), "on": GENERATED, "off": PURPLE if not dark else "#E59AC4",
@@ -72,7 +71,7 @@ def data_of(
     }  # fmt: skip
 
 
-def _panel(panel: Panel, clock: Sequence[float], span: Span) -> dict[str, Any]:
+def _panel(panel: Panel, clock: Sequence[float], span: Span, dark: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "title": panel.title, "note": panel.note, "status": panel.status, "exact": panel.exact,
         "still": panel.still, "empty": panel.empty,
@@ -83,10 +82,11 @@ def _panel(panel: Panel, clock: Sequence[float], span: Span) -> dict[str, Any]:
         "at": replay.shown_at([frame.share for frame in panel.frames], clock),
     }  # fmt: skip
     if panel.plane:
-        arrays, colours = panel.plane
+        arrays, tones = panel.plane
         cluster = np.asarray(arrays["cluster"])
         found["plane"] = {
-            "side": list(cluster.shape), "cluster": replay.bytes_of(cluster), "colours": colours,
+            "side": list(cluster.shape), "cluster": replay.bytes_of(cluster), "colours": partition.colours(tones, dark),
+            "print": partition.colours(tones, dark=False),
             "alt": f"The plane in {len(np.unique(cluster))} coloured regions, each of one of "
             f"{arrays.meta['clusters']} clusters",
         }  # fmt: skip

@@ -124,7 +124,7 @@ def watch(dataset: DatasetInfo, clusters: int, pace: Pace, dark: bool) -> None:
         keepsakes.show(sources, real, f"{dataset.name}_modes")
     panels = [
         Panel("Target", still=True, exact=True, note=f"{len(real):,} points of the set; faint in every panel."),
-        plane_panel(plane, clusters, dark),
+        plane_panel(plane, clusters),
         *(mode_panel(source, clusters) for source in sources),
     ]
     clock = replay.stops([[frame.share for frame in panel.frames] for panel in panels])
@@ -156,14 +156,14 @@ def headline(dataset: DatasetInfo, run: RunInfo | None, clusters: int, missing: 
         )  # fmt: skip
 
 
-def plane_panel(plane: list[PartitionRequest], clusters: int, dark: bool) -> Panel:
+def plane_panel(plane: list[PartitionRequest], clusters: int) -> Panel:
     found = frames.get(plane[0]) if plane else None
     title = f"Clusters, K = {clusters}"
     if found is None:
         return Panel(title, still=True, empty=waits(plane), note=frames.refusal(plane[0]) if plane else "")
     tone = partition.tones(np.asarray(found["cluster"]), int(found.meta["clusters"]))
     return Panel(
-        title, still=True, plane=(found, partition.colours(tone, dark)),
+        title, still=True, plane=(found, tone.tolist()),
         note="Which cluster encoder and K-means put each place into, at the last checkpoint. Regions that touch "
         "differ in colour and have a line between them.",
     )  # fmt: skip
