@@ -173,7 +173,7 @@ class ManifoldsEngine(FakeEngine):
     def _checked(self, request: CloudRequest | PartitionRequest) -> tuple[Toy, RunInfo, int]:
         self.asked.append(request)
         if request.run not in self.toys:
-            raise NotFound(f"there is no run {request.run} of points")
+            raise NotFound(f"there is no run {request.run} of points: train one")
         info = self.status(request.run)
         step = info.checkpoints[-1].step if request.step is None else request.step
         if step not in [c.step for c in info.checkpoints]:
