@@ -177,7 +177,7 @@ def answer_at_once() -> None:
 
 def load_pages() -> None:
     """Import, and compute once, what the first visitor would otherwise wait for."""
-    for name in ("generate", "train", "latent", "compare", "data", "learn", "about"):
+    for name in ("generate", "train", "latent", "compare", "data", "manifolds", "learn", "about"):
         importlib.import_module(f"app.views.{name}")
     for lesson in lessons():
         lesson.sheet(False, **lesson.first())

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import state
 from app.components import header, notices
-from app.views import about, compare, data, generate, latent, learn, train
+from app.views import about, compare, data, generate, latent, learn, manifolds, train
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
@@ -22,6 +22,7 @@ pages = {
     "latent": st.Page(latent.show, title="Latent space", url_path="latent"),
     "compare": st.Page(compare.show, title="Compare", url_path="compare"),
     "data": st.Page(data.show, title="Data", url_path="data"),
+    "manifolds": st.Page(manifolds.show, title="Manifolds", url_path="manifolds"),
     "learn": st.Page(learn.show, title="Learn", url_path="learn"),
     "about": st.Page(about.show, title="About", url_path="about"),
 }

@@ -31,6 +31,7 @@ from engine.schema import (
     Catalogue,
     Checkpoint,
     CheckTask,
+    CloudRequest,
     ConditionInfo,
     Convention,
     Coverage,
@@ -55,6 +56,7 @@ from engine.schema import (
     NotFound,
     Particle,
     ParticleInfo,
+    PartitionRequest,
     PrepareTask,
     RefusedRow,
     Report,
@@ -753,6 +755,14 @@ class FakeEngine:
         key = request.model_dump_json(exclude={"perplexity"}) + str(found.meta["step"])
         space, codes = found.meta["space"], self.maps[key]["latent"]
         return coverage(request.run, found.meta["step"], space, codes, found["layer"], about)
+
+    def cloud(self, request: CloudRequest) -> Arrays:
+        self._entry(request.run)
+        raise WrongInput(f"{request.run} learned showers, whose manifold nobody knows: ask for a run of a toy set")
+
+    def partition(self, request: PartitionRequest) -> Arrays:
+        self._entry(request.run)
+        raise WrongInput(f"{request.run} has no clusters: ask for an SC-GAN of a toy set")
 
     def judge(self, request: EvaluateRequest) -> tuple[Report, Arrays]:
         """What an evaluation leaves. `faults`: words with which that of a run fails."""

@@ -1,6 +1,6 @@
 """Serves the tests' fake engine over the wire contract, for work on the pages without a trained model.
 
-.venv/bin/python tests/app/serve_fake.py [--port 8511] [--empty] [--models NAME ...] [--copies N]
+.venv/bin/python tests/app/serve_fake.py [--port 8511] [--empty] [--models NAME ...] [--copies N] [--toys]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 
 import uvicorn
 from fake import STEPS, FakeEngine
+from fake_manifolds import ManifoldsEngine
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.responses import JSONResponse, Response
@@ -83,8 +84,10 @@ def main() -> None:
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--models", nargs="*", default=[], help="names of trained models beside the bundled one")
     parser.add_argument("--copies", type=int, default=1, help="how often the data set holds each shower")
+    parser.add_argument("--toys", action="store_true", help="with sets of points, of which models train in seconds")
     arguments = parser.parse_args()
-    engine = FakeEngine(arguments.empty, copies=arguments.copies)
+    kind = ManifoldsEngine if arguments.toys else FakeEngine
+    engine = kind(empty=arguments.empty, copies=arguments.copies)
     for name in arguments.models:
         run = engine.submit(TrainSpec(name=name))
         engine.store[run].update(at=STEPS, state="finished")

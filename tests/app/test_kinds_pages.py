@@ -14,7 +14,7 @@ from app.components.words import plain
 from app.views import collection
 from engine.schema import FormField, ModelInfo
 
-PAGES = ("generate", "train", "latent", "compare", "data", "about")
+PAGES = ("generate", "train", "latent", "compare", "data", "manifolds", "about")
 OTHERS = (DIGIT_RUN, ARC_RUN)
 
 

@@ -11,7 +11,7 @@ from app.components import header
 from app.views import about
 from engine.schema import Engine, EngineDown, TrainSpec
 
-PAGES = ("generate", "train", "latent", "compare", "data", "about")
+PAGES = ("generate", "train", "latent", "compare", "data", "manifolds", "about")
 
 
 def script(name: str) -> None:

@@ -36,7 +36,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PAGES = ("Generate", "Train", "Latent space", "Compare", "Data", "Learn", "About")
+PAGES = ("Generate", "Train", "Latent space", "Compare", "Data", "Manifolds", "Learn", "About")
 ALONE = ("Learn",)
 """Pages that ask the engine for nothing."""
 STARTS_WITHIN_S = 120.0
