@@ -51,7 +51,7 @@ LIKE_WHICH, PLACE, LIGHT = "like_which", "place", "light"
 BROKEN, WEAK, OVER, CELL = "broken", "weak", "over", "cell"
 ALSO, REFERENCE, INTERVAL, LOG_COUNTS = "also", "reference", "bars", "log"
 LESSON = "lesson"
-TOY, TOY_VIEW, CLUSTERS = "toy", "show", "k"
+TOY, TOY_VIEW, CLUSTERS, EPOCHS = "toy", "show", "k", "epochs"
 SCAN_OPEN, SCAN_LIGHT, SCAN_SHOWERS, BULK_OPEN = "scan", "scan_light", "scan_n", "bulk"
 
 # A lasso lives in the browser's chart, and a region is known only when it is found.

@@ -11,12 +11,28 @@ from app.components.words import clock
 from engine.schema import Catalogue, DatasetInfo, EngineDown, EngineError, RunInfo, TrainSpec
 
 LIVE = ("queued", "running")
-EPOCHS, EVERY = 60, 3
-"""Passes over the training points, and of these between checkpoints: alike for all, so that all see as many points."""
-BUDGET: dict[str, float | int | bool | str] = {"conditional": False, "epochs": EPOCHS, "checkpoint_epochs": EVERY}
+LENGTHS = (20, 60)
+"""Passes over the training points, alike for all, so that all see as many points: in seconds, or as the benchmark."""
+PICTURES = 20
+"""Checkpoints of a training."""
 SC_GAN, E2E_SAE = "sc_gan", "e2e_sae"
 NO_TRAIN = "This engine was started with `--no-train`: it shows, but does not train."
 REFUSED = "_manifolds_refused"
+
+
+def choose_length() -> int:
+    """How many epochs a training takes."""
+    chosen = st.segmented_control(
+        "Epochs", LENGTHS, default=LENGTHS[0], key=state.EPOCHS, bind="query-params", required=True,
+        help="Of trainings that start here, and of those that race. The record was made with 60; some models are not "
+        "done after 20.",
+    )  # fmt: skip
+    return int(chosen or LENGTHS[0])
+
+
+def budget(epochs: int) -> dict[str, float | int | bool | str]:
+    """What all trainings of a length are told."""
+    return {"conditional": False, "epochs": epochs, "checkpoint_epochs": max(1, epochs // PICTURES)}
 
 
 def trained_clusters(run: RunInfo) -> int:
@@ -36,10 +52,10 @@ def newest(runs: Sequence[RunInfo], data: str, model: str) -> list[RunInfo]:
     return sorted(mine, key=lambda r: (r.state not in LIVE and not r.checkpoints, -r.created))
 
 
-def of_clusters(runs: Sequence[RunInfo], data: str, clusters: int) -> RunInfo | None:
-    """The SC-GAN to show: the newest with this K, else the newest of any."""
+def of_clusters(runs: Sequence[RunInfo], data: str, clusters: int, epochs: int) -> RunInfo | None:
+    """The SC-GAN to show: with this K before others, of this length before others, and of these the newest."""
     mine = newest(runs, data, SC_GAN)
-    return next((r for r in mine if trained_clusters(r) == clusters), mine[0] if mine else None)
+    return min(mine, key=lambda r: (trained_clusters(r) != clusters, r.epochs != epochs), default=None)
 
 
 def allowed() -> bool:

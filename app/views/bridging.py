@@ -26,9 +26,8 @@ REAL, OWN, MAPPING, SINGLE = (
 def show(dataset: DatasetInfo, runs: list[RunInfo], book: Catalogue) -> None:
     """The card."""
     st.markdown(QUESTION)
-    e2e, sc = ended(runs, dataset.name, trainings.E2E_SAE), ended(runs, dataset.name, trainings.SC_GAN)
-    if e2e and sc:
-        sources = sources_of(e2e, sc)
+    if both := pair(runs, dataset.name):
+        sources = sources_of(*both)
         wanted = wanted_of(sources)
         moving = frames.missing(wanted) > 0
         st.fragment(run_every=checkpoints.TICK_S if moving else None)(live)(dataset, sources, moving)
@@ -36,10 +35,12 @@ def show(dataset: DatasetInfo, runs: list[RunInfo], book: Catalogue) -> None:
         recorded(dataset)
 
 
-def ended(runs: list[RunInfo], data: str, model: str) -> RunInfo | None:
-    """The newest finished run that does not know the pieces."""
-    mine = trainings.newest(runs, data, model)
-    return next((r for r in mine if r.state == "finished" and r.config.get("conditional") is False), None)
+def pair(runs: list[RunInfo], data: str) -> tuple[RunInfo, RunInfo] | None:
+    """The newest finished e2e SAE and SC-GAN that do not know the pieces and learned equally long, the longest such."""
+    fair = [r for r in runs if r.state == "finished" and r.config.get("conditional") is False]
+    e2e, sc = (trainings.newest(fair, data, model) for model in (trainings.E2E_SAE, trainings.SC_GAN))
+    found = [(one, other) for one in e2e for other in sc if one.epochs == other.epochs]
+    return max(found, key=lambda both: both[0].epochs, default=None)
 
 
 def sources_of(e2e: RunInfo, sc: RunInfo) -> list[Source]:
@@ -73,8 +74,18 @@ def live(dataset: DatasetInfo, sources: list[Source], moving: bool) -> None:
     names = " and ".join(plain(run.name) for run in (e2e, sc) if run)
     st.caption(
         f"{own.points:,} points each, of {names}. ± binomial standard errors of the points drawn; another training may "
-        "differ by more. Different: beyond two errors."
+        f"differ by more. Different: beyond two errors.{told(dataset)}"
     )
+
+
+def told(dataset: DatasetInfo) -> str:
+    """What the record says, of longer trainings with several seeds."""
+    record = toy_table.record_of(dataset.name, state.keep("benchmarks", lambda: state.engine().benchmarks()).value)
+    found = shares_of(record) if record else {}
+    said = [f"{name} {found[row]}" for name, row in (("e2e SAE", OWN), ("SC-GAN", MAPPING)) if row in found]
+    if record is None or not said:
+        return ""
+    return f" In the record, after {record.budget.get('showers', 0):,} points seen: {', '.join(said)}."
 
 
 def recorded(dataset: DatasetInfo) -> None:

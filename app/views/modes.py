@@ -46,18 +46,20 @@ MODES: dict[Latents, tuple[str, str]] = {
 STAGES = ("the encoder learns", "the mapping networks learn", "the decoder learns")
 
 
-def show(place: DeltaGenerator, dataset: DatasetInfo, runs: list[RunInfo], book: Catalogue, dark: bool) -> None:
+def show(
+    place: DeltaGenerator, dataset: DatasetInfo, epochs: int, runs: list[RunInfo], book: Catalogue, dark: bool
+) -> None:  # fmt: skip
     """This view. place: the rest of the row of controls."""
     with place:
         slider, button = st.columns([2.2, 1], gap="medium", vertical_alignment="bottom")
     with slider:
         clusters = choose_clusters(book)
-    run = trainings.of_clusters(runs, dataset.name, clusters)
+    run = trainings.of_clusters(runs, dataset.name, clusters, epochs)
     with button:
-        train(dataset, clusters, runs)
+        train(dataset, clusters, epochs, runs)
     trainings.refusal()
     pace = checkpoints.pace(sources_of(run, clusters), asked_plane(dataset, run, clusters))
-    st.fragment(run_every=pace.every_s)(watch)(dataset, clusters, pace, dark)
+    st.fragment(run_every=pace.every_s)(watch)(dataset, clusters, epochs, pace, dark)
 
 
 def choose_clusters(book: Catalogue) -> int:
@@ -72,17 +74,23 @@ def choose_clusters(book: Catalogue) -> int:
     )  # fmt: skip
 
 
-def train(dataset: DatasetInfo, clusters: int, runs: list[RunInfo]) -> None:
-    """The button that starts a training with the slider's K; with another seed where one has been."""
+def train(dataset: DatasetInfo, clusters: int, epochs: int, runs: list[RunInfo]) -> None:
+    """The button that starts a training with the slider's K of this length; with another seed where one has been."""
     alike = [r for r in runs if (r.data, r.model) == (dataset.name, trainings.SC_GAN)]
-    alike = [r for r in alike if trainings.trained_clusters(r) == clusters]
+    alike = [r for r in alike if (trainings.trained_clusters(r), r.epochs) == (clusters, epochs)]
     seed = 1 + max((r.seed for r in alike if r.state == "finished"), default=-1)
     live, possible = any(r.state in trainings.LIVE for r in alike), trainings.allowed()
     spec = TrainSpec(
-        data=dataset.name, model=trainings.SC_GAN, config={**trainings.BUDGET, "clusters": clusters}, seed=seed,
-        name=f"SC-GAN {dataset.title}, K = {clusters}, seed {seed}",
+        data=dataset.name, model=trainings.SC_GAN, config={**trainings.budget(epochs), "clusters": clusters},
+        seed=seed, name=f"SC-GAN {dataset.title}, K = {clusters}, {epochs} epochs, seed {seed}",
     )  # fmt: skip
-    why = NO_TRAIN if not possible else "Its training is under way." if live else f"Seed {seed}; under half a minute."
+    why = (
+        NO_TRAIN
+        if not possible
+        else "Its training is under way."
+        if live
+        else f"Seed {seed}; {epochs / 2:.0f} seconds or so."
+    )
     st.button(
         f"Train {'again' if seed else 'SC-GAN'}, K = {clusters}", icon=":material/play_arrow:", type="primary",
         key="modes_train", width="stretch", disabled=not possible or live, on_click=trainings.begin, args=([spec],),
@@ -111,10 +119,10 @@ def asked_plane(dataset: DatasetInfo, run: RunInfo | None, clusters: int) -> lis
 
 
 @notices.guarded
-def watch(dataset: DatasetInfo, clusters: int, pace: Pace, dark: bool) -> None:
+def watch(dataset: DatasetInfo, clusters: int, epochs: int, pace: Pace, dark: bool) -> None:
     """Everything that moves: where the training stands, and the panels."""
     kept = state.keep("runs", lambda: state.engine().runs())
-    run = trainings.of_clusters(kept.value, dataset.name, clusters)
+    run = trainings.of_clusters(kept.value, dataset.name, clusters, epochs)
     sources, plane = sources_of(run, clusters), asked_plane(dataset, run, clusters)
     checkpoints.follow(sources, plane, pace, kept.stale)
     real = checkpoints.exact(dataset)

@@ -13,7 +13,7 @@ from app.components import replay as player
 from app.components.checkpoints import Pace, Source
 from app.components.plots import chart as draw
 from app.components.replay import Panel
-from app.components.trainings import BUDGET, EPOCHS, NO_TRAIN
+from app.components.trainings import NO_TRAIN
 from app.components.words import measured
 from app.views import keepsakes
 from engine.schema import Catalogue, DatasetInfo, RunInfo, TrainSpec
@@ -28,41 +28,43 @@ ENTRANTS = {
 }
 
 
-def show(place: DeltaGenerator, dataset: DatasetInfo, runs: list[RunInfo], book: Catalogue, dark: bool) -> None:
+def show(
+    place: DeltaGenerator, dataset: DatasetInfo, epochs: int, runs: list[RunInfo], book: Catalogue, dark: bool
+) -> None:  # fmt: skip
     """This view. place: the rest of the row of controls."""
     known = [name for name in ENTRANTS if any(m.name == name for m in book.models)]
-    field = entrants(runs, dataset, known, trainings.preset_clusters(book))
+    field = entrants(runs, dataset, known, trainings.preset_clusters(book), epochs)
     with place:
         said, button = st.columns([2.2, 1], gap="medium", vertical_alignment="bottom")
     with said:
-        points = EPOCHS * dataset.splits.get("train", 0)
+        points = epochs * dataset.splits.get("train", 0)
         st.caption(
-            f"Each sees {points:,} training points ({EPOCHS} epochs), none knows the pieces. They train one after the "
+            f"Each sees {points:,} training points ({epochs} epochs), none knows the pieces. They train one after the "
             "other where the engine has one device; the clock below lines them up by the points that each has seen."
         )
     with button:
-        start(dataset, field, [r for r in runs if r.data == dataset.name])
+        start(dataset, epochs, field, [r for r in runs if r.data == dataset.name])
     trainings.refusal()
     pace = checkpoints.pace(sources_of(field))
-    st.fragment(run_every=pace.every_s)(watch)(dataset, book, pace, dark)
+    st.fragment(run_every=pace.every_s)(watch)(dataset, epochs, book, pace, dark)
 
 
 def entrants(
-    runs: list[RunInfo], dataset: DatasetInfo, known: list[str], clusters: int
+    runs: list[RunInfo], dataset: DatasetInfo, known: list[str], clusters: int, epochs: int
 ) -> dict[str, RunInfo | None]:  # fmt: skip
     """The run of each model that takes part: the newest with the race's settings, one that ended badly only where there
     is no other."""
     found: dict[str, RunInfo | None] = {}
     for name in known:
-        mine = [r for r in trainings.newest(runs, dataset.name, name) if fits(r, clusters)]
+        mine = [r for r in trainings.newest(runs, dataset.name, name) if fits(r, clusters, epochs)]
         sound = [r for r in mine if r.state in (*trainings.LIVE, "finished")]
         found[name] = next(iter(sound or mine), None)
     return found
 
 
-def fits(run: RunInfo, clusters: int) -> bool:
+def fits(run: RunInfo, clusters: int, epochs: int) -> bool:
     """Whether it was given what the others are given."""
-    alike = run.epochs == EPOCHS and run.config.get("conditional") is False
+    alike = run.epochs == epochs and run.config.get("conditional") is False
     return alike and (run.model != trainings.SC_GAN or trainings.trained_clusters(run) == clusters)
 
 
@@ -70,15 +72,15 @@ def sources_of(field: dict[str, RunInfo | None]) -> list[Source]:
     return [Source(ENTRANTS[name][0], run) for name, run in field.items()]
 
 
-def start(dataset: DatasetInfo, field: dict[str, RunInfo | None], mine: list[RunInfo]) -> None:
+def start(dataset: DatasetInfo, epochs: int, field: dict[str, RunInfo | None], mine: list[RunInfo]) -> None:
     """Start those that have not run, or all once more with another seed."""
     live = any(r is not None and r.state in trainings.LIVE for r in field.values())
     open_ = [name for name, run in field.items() if run is None or run.state != "finished"]
     seed = 0 if open_ else 1 + max((r.seed for r in mine if r.model in field), default=-1)
     specs = [
         TrainSpec(
-            data=dataset.name, model=name, config=dict(BUDGET), seed=seed,
-            name=f"{ENTRANTS[name][0]} {dataset.title}, race, seed {seed}",
+            data=dataset.name, model=name, config=trainings.budget(epochs), seed=seed,
+            name=f"{ENTRANTS[name][0]} {dataset.title}, {epochs} epochs, seed {seed}",
         )
         for name in (open_ or field)
     ]  # fmt: skip
@@ -95,11 +97,11 @@ def start(dataset: DatasetInfo, field: dict[str, RunInfo | None], mine: list[Run
 
 
 @notices.guarded
-def watch(dataset: DatasetInfo, book: Catalogue, pace: Pace, dark: bool) -> None:
+def watch(dataset: DatasetInfo, epochs: int, book: Catalogue, pace: Pace, dark: bool) -> None:
     """Everything that moves."""
     kept = state.keep("runs", lambda: state.engine().runs())
     known = [name for name in ENTRANTS if any(m.name == name for m in book.models)]
-    field = entrants(kept.value, dataset, known, trainings.preset_clusters(book))
+    field = entrants(kept.value, dataset, known, trainings.preset_clusters(book), epochs)
     sources = sources_of(field)
     checkpoints.follow(sources, (), pace, kept.stale)
     real = checkpoints.exact(dataset)
@@ -112,7 +114,7 @@ def watch(dataset: DatasetInfo, book: Catalogue, pace: Pace, dark: bool) -> None
         keepsakes.show(sources, real, f"{dataset.name}_race")
     panels = [panel(source, ENTRANTS[name][1]) for name, source in zip(field, sources, strict=True)]
     clock = replay.stops([[frame.share for frame in p.frames] for p in panels])
-    total = EPOCHS * dataset.splits.get("train", 0)
+    total = epochs * dataset.splits.get("train", 0)
     moments = [f"{share * total:,.0f} points seen · {100 * share:.0f} % of the training" for share in clock]
     span = checkpoints.span_of(real)
     player.show("race", player.data_of(panels, real, span, moments, clock, f"{dataset.name}_race", dark))

@@ -47,7 +47,7 @@ BRIDGED = {
     "centres": 0.1, "mapping": 0.01, "real": 0.0,
 }  # fmt: skip
 """Share of a trained model's points that lie between pieces."""
-TRAINED_K, STEPS_EACH, EVERY = 64, 40, 3
+TRAINED_K, STEPS_EACH = 64, 40
 
 
 class ManifoldsEngine(FakeEngine):
@@ -118,7 +118,7 @@ class ManifoldsEngine(FakeEngine):
 
     def train(self, model: str, data: str, share: float = 1.0, **config: float | int | bool | str) -> str:
         """A run that stands at this share of its training; one that is at 1 has ended."""
-        spec = TrainSpec(data=data, model=model, config={"conditional": False, "epochs": 60, **config})
+        spec = TrainSpec(data=data, model=model, config={"conditional": False, "epochs": 20, **config})
         run = f"toy{len(self.toys):05d}"
         state = "finished" if share >= 1 else "cancelled"
         self.toys[run] = {
@@ -152,7 +152,8 @@ class ManifoldsEngine(FakeEngine):
         steps, running = epochs * STEPS_EACH, entry["state"] == "running"
         waiting = [r for r, e in self.toys.items() if e["state"] == "queued"]
         step = int(entry["share"] * steps)
-        done = range(EVERY, step // STEPS_EACH + 1, EVERY)
+        every = int(spec.config.get("checkpoint_epochs", 1))
+        done = range(every, step // STEPS_EACH + 1, every)
         clusters = {"clusters": TRAINED_K} if spec.model == "sc_gan" else {}
         return RunInfo(
             run_id=run, name=spec.name or f"{spec.model} {spec.data}", data=spec.data, model=spec.model,

@@ -110,7 +110,7 @@ def test_the_button_trains_with_the_sliders_k_and_the_page_says_how_far_it_is(en
     button(test, "modes_train").click().run()
     (spec,) = engine.specs
     assert (spec.data, spec.model, spec.seed) == (SPIRALS, "sc_gan", 0)
-    assert spec.config == {"conditional": False, "epochs": 60, "checkpoint_epochs": 3, "clusters": 16}
+    assert spec.config == {"conditional": False, "epochs": 20, "checkpoint_epochs": 1, "clusters": 16}
     sound(test.run())
     assert button(test, "modes_train").disabled
     button(test, "modes_stop").click().run()
@@ -176,11 +176,11 @@ def test_the_last_pictures_come_first(engine: ManifoldsEngine, drawn: list[dict[
     run = engine.train("sc_gan", GAUSSIANS)
     opened()
     asked = [r for r in engine.asked if isinstance(r, CloudRequest) and r.run == run]
-    assert {r.step for r in asked[:3]} == {2400}
+    assert {r.step for r in asked[:3]} == {800}
     steps = [r.step or 0 for r in checkpoints.wanted(modes.sources_of(engine.status(run), 64))]
     pictures = steps[: 4 * 20]
     assert pictures == sorted(pictures, reverse=True)
-    assert set(steps[80:]) == {2400}
+    assert set(steps[80:]) == {800}
 
 
 def test_below_the_last_picture_stand_means_of_several_clouds(engine: ManifoldsEngine, drawn: list[dict[str, Any]]):
@@ -223,9 +223,9 @@ def test_a_run_with_the_sliders_k_is_preferred_to_a_newer_one(engine: ManifoldsE
     new = engine.train("sc_gan", GAUSSIANS, clusters=32)
     engine.train("sc_gan", SPIRALS, clusters=8)
     runs = engine.runs()
-    chosen = {k: trainings.of_clusters(runs, GAUSSIANS, k) for k in (8, 32, 64)}
+    chosen = {k: trainings.of_clusters(runs, GAUSSIANS, k, 20) for k in (8, 32, 64)}
     assert {k: run and run.run_id for k, run in chosen.items()} == {8: old, 32: new, 64: new}
-    assert trainings.of_clusters(runs, CIRCLES, 8) is None
+    assert trainings.of_clusters(runs, CIRCLES, 8, 20) is None
 
 
 def test_the_seed_of_the_strip_draws_other_points(engine: ManifoldsEngine):
@@ -253,7 +253,7 @@ def test_the_race_submits_every_model_with_the_same_budget_and_then_says_where_e
     test = opened(SPIRALS, show="Race")
     button(test, "race_start").click().run()
     assert [s.model for s in engine.specs] == list(race.ENTRANTS)
-    assert all(s.config == trainings.BUDGET and s.seed == 0 for s in engine.specs)
+    assert all(s.config == trainings.budget(20) and s.seed == 0 for s in engine.specs)
     sound(test)
     said = [panel["status"] for panel in drawn[-1]["panels"]]
     assert said[0].startswith("training, ")
@@ -261,6 +261,29 @@ def test_the_race_submits_every_model_with_the_same_budget_and_then_says_where_e
     button(test, "race_stop").click().run()
     assert {run.state for run in engine.runs() if run.data == SPIRALS} == {"cancelled"}
     assert button(test, "race_start").label == "Start the race"
+
+
+def test_a_longer_race_takes_as_many_pictures_and_leaves_shorter_trainings_out(engine: ManifoldsEngine):
+    engine.train_s = 0
+    engine.train("gan", SPIRALS)
+    test = opened(SPIRALS, show="Race", epochs="60")
+    assert button(test, "race_start").label == "Start the race"
+    button(test, "race_start").click().run()
+    assert [s.model for s in engine.specs] == list(race.ENTRANTS)
+    assert all(s.config == {"conditional": False, "epochs": 60, "checkpoint_epochs": 3} for s in engine.specs)
+
+
+def test_the_card_compares_trainings_of_one_length_the_longest_first(engine: ManifoldsEngine):
+    short = {model: engine.train(model, SPIRALS) for model in ("e2e_sae", "sc_gan")}
+    engine.train("sc_gan", SPIRALS, epochs=60)
+    found = bridging.pair(engine.runs(), SPIRALS)
+    assert found is not None
+    assert [run.run_id for run in found] == [short["e2e_sae"], short["sc_gan"]]
+    engine.train("e2e_sae", SPIRALS, epochs=60)
+    found = bridging.pair(engine.runs(), SPIRALS)
+    assert found is not None
+    assert [run.epochs for run in found] == [60, 60]
+    assert bridging.pair(engine.runs(), CIRCLES) is None
 
 
 def test_only_those_that_have_not_finished_are_started_and_then_all_with_another_seed(engine: ManifoldsEngine):
@@ -285,7 +308,7 @@ def test_a_finished_race_stands_on_one_clock_with_curves_below(engine: Manifolds
     sound(test)
     assert len(drawn[-1]["clock"]) == 20
     assert all(panel["at"] == list(range(20)) for panel in drawn[-1]["panels"])
-    assert drawn[-1]["moments"][-1].startswith("840,000 points seen")
+    assert drawn[-1]["moments"][-1].startswith("280,000 points seen")
     assert len(test.get("echarts_chart")) == 1
     assert "6 of 6 done" in words(test)
 
@@ -305,7 +328,7 @@ def test_a_model_that_has_not_run_is_on_the_clock_of_the_others_without_a_frame(
 def test_an_sc_gan_of_another_k_is_no_entrant(engine: ManifoldsEngine):
     engine.train("sc_gan", SPIRALS, clusters=8)
     dataset = next(d for d in engine.datasets() if d.name == SPIRALS)
-    assert race.entrants(engine.runs(), dataset, ["sc_gan"], TRAINED_K) == {"sc_gan": None}
+    assert race.entrants(engine.runs(), dataset, ["sc_gan"], TRAINED_K, 20) == {"sc_gan": None}
 
 
 # ----------------------------------------------------------------------------------------------------------------- card
@@ -386,7 +409,7 @@ def test_numbers_and_clouds_can_be_taken_away(engine: ManifoldsEngine):
     with np.load(io.BytesIO(checkpoints.archive(sources, np.zeros((5, 2)))), allow_pickle=False) as file:
         assert file["mapping_network_points"].shape == (20, checkpoints.POINTS, 2)
         assert file["mapping_network_off"].shape == (20, checkpoints.POINTS)
-        assert file["mapping_network_step"].tolist() == list(range(120, 2401, 120))
+        assert file["mapping_network_step"].tolist() == list(range(40, 801, 40))
         assert file["exact"].shape == (5, 2)
 
 

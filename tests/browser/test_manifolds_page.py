@@ -33,7 +33,7 @@ def trained(page: Page, address: str) -> Locator:  # noqa: F811
     root = replay(page)
     if page.get_by_text("No SC-GAN has learned").count():
         page.get_by_role("button", name="Train SC-GAN").click()
-    expect(page.get_by_text("trained with K = 64 for 60 epochs")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("trained with K = 64 for 20 epochs")).to_be_visible(timeout=120_000)
     expect(page.get_by_text("pictures still come")).to_have_count(0, timeout=60_000)
     expect(root).to_have_attribute("data-stops", "20", timeout=60_000)
     expect(root).to_have_attribute("data-at", "19")
@@ -113,7 +113,7 @@ def test_scrubbing_works_from_the_keyboard_and_tells_the_moment(address: str, pa
     scrub.focus()
     page.keyboard.press("Home")
     expect(root).to_have_attribute("data-at", "0")
-    expect(scrub).to_have_attribute("aria-valuetext", re.compile("epoch 3 of 60 · 5 % · the encoder learns"))
+    expect(scrub).to_have_attribute("aria-valuetext", re.compile("epoch 1 of 20 · 5 % · the encoder learns"))
     assert picture(page, "Single Gaussian") != last
     page.keyboard.press("ArrowRight")
     expect(root).to_have_attribute("data-at", "1")
