@@ -14,6 +14,7 @@ from app.charts.looks import Look
 
 HEIGHT = 330
 SIZE = 7
+THOUSAND = 1000
 
 
 class Course(NamedTuple):
@@ -37,7 +38,7 @@ def curves(
     """W₁, log y, and share off the manifold, each with the floor of exact points. most: training points at the end."""
     w1 = [v for c in courses for v in c.w1 if v > 0]
     low, high = octaves([*w1, floor, max(floor - spread, floor / 2)])
-    x = sketch.Axis("training points seen", 0.0, most)
+    x = sketch.Axis("training points seen [10³]", 0.0, most / THOUSAND)
     panes = [
         sketch.Pane(x, sketch.Axis("W₁ to exact points", low, high, log=True)),
         sketch.Pane(x, sketch.Axis("off the manifold [%]", 0.0, ceiling([v for c in courses for v in c.off]))),
@@ -46,18 +47,18 @@ def curves(
         series | {"symbol": c.look.symbol, "symbolSize": SIZE, "showSymbol": True}
         for c in courses
         for series in (
-            sketch.line(0, c.look.title, np.array(c.seen), np.array(c.w1), c.look.colour, c.look.dash, 1.8),
+            sketch.line(0, c.look.title, np.array(c.seen) / THOUSAND, np.array(c.w1), c.look.colour, c.look.dash, 1.8),
             sketch.line(
-                1, c.look.title, np.array(c.seen), 100 * np.array(c.off), c.look.colour, c.look.dash, 1.8
+                1, c.look.title, np.array(c.seen) / THOUSAND, 100 * np.array(c.off), c.look.colour, c.look.dash, 1.8
             ),
         )
     ]  # fmt: skip
     band = {"itemStyle": {"color": faint(dark), "opacity": 0.55}, "silent": True}
     lowest = max(floor - spread, low)
     series += [
-        sketch.level(0, "floor", floor, 0.0, most, faint(dark), "solid")
+        sketch.level(0, "floor", floor, 0.0, most / THOUSAND, faint(dark), "solid")
         | {"markArea": {**band, "data": [[{"yAxis": lowest}, {"yAxis": floor + spread}]]}, "z": 1},
-        sketch.level(1, "floor", 100 * off_floor, 0.0, most, faint(dark), "solid") | {"z": 1},
+        sketch.level(1, "floor", 100 * off_floor, 0.0, most / THOUSAND, faint(dark), "solid") | {"z": 1},
     ]
     spec = sketch.sketch(panes, series, dark, height=HEIGHT)
     spec["yAxis"][0]["logBase"] = 2  # so that labels stand at 0.25, 0.5, 1 and not at decades alone

@@ -92,7 +92,7 @@ def train(dataset: DatasetInfo, clusters: int, epochs: int, runs: list[RunInfo])
         else f"Seed {seed}; {epochs / 2:.0f} seconds or so."
     )
     st.button(
-        f"Train {'again' if seed else 'SC-GAN'}, K = {clusters}", icon=":material/play_arrow:", type="primary",
+        f"Train{' again' if seed else ''}, K = {clusters}", icon=":material/play_arrow:", type="primary",
         key="modes_train", width="stretch", disabled=not possible or live, on_click=trainings.begin, args=([spec],),
         help=why,
     )  # fmt: skip
@@ -144,7 +144,7 @@ def headline(dataset: DatasetInfo, run: RunInfo | None, clusters: int, missing: 
     """Where the shown run stands."""
     if run is None:
         said = f"No SC-GAN has learned {dataset.title.lower()} here yet."
-        st.markdown(f"**{said}** Press *Train SC-GAN*: pictures appear as it learns, within seconds.", width="stretch")
+        st.markdown(f"**{said}** Press *Train*: pictures appear as it learns, within seconds.", width="stretch")
     elif run.state in trainings.LIVE:
         st.progress(trainings.share_of(run), text=f"{run.name} · {trainings.standing(run)}", width="stretch")
         st.button("Stop", icon=":material/stop:", key="modes_stop", on_click=trainings.end, args=([run.run_id],))

@@ -228,7 +228,7 @@ def test_the_race_has_a_line_a_model_in_both_panes_and_a_band_for_the_floor():
     assert [s["xAxisIndex"] for s in lines] == [0, 1] * 6
     assert len({(str(s["lineStyle"]["type"]), s["lineStyle"]["color"]) for s in lines}) == 6
     assert len({s["symbol"] for s in lines}) == 6
-    assert lines[1]["data"][-1] == [100.0, 10.0]
+    assert lines[1]["data"][-1] == [0.1, 10.0], "in thousands and per cent"
     (band,) = [s["markArea"]["data"][0] for s in spec["series"] if "markArea" in s]
     assert [edge["yAxis"] for edge in band] == [pytest.approx(0.13), pytest.approx(0.17)]
     assert spec["yAxis"][0]["type"] == "log"

@@ -188,7 +188,7 @@ def test_below_the_last_picture_stand_means_of_several_clouds(engine: ManifoldsE
     settled(opened())
     info = engine.status(run)
     clouds = [
-        engine.cloud(CloudRequest(run=run, step=2400, n=checkpoints.POINTS, seed=k, latents="single"))
+        engine.cloud(CloudRequest(run=run, step=800, n=checkpoints.POINTS, seed=k, latents="single"))
         for k in range(checkpoints.SEEDS)
     ]
     judged = shares.judge(clouds)

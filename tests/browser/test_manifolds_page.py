@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def trained(page: Page, address: str) -> Locator:  # noqa: F811
     page.goto(f"{address}/manifolds?toy=Eight Gaussians")
     root = replay(page)
     if page.get_by_text("No SC-GAN has learned").count():
-        page.get_by_role("button", name="Train SC-GAN").click()
+        page.get_by_role("button", name="Train, K =").click()
     expect(page.get_by_text("trained with K = 64 for 20 epochs")).to_be_visible(timeout=120_000)
     expect(page.get_by_text("pictures still come")).to_have_count(0, timeout=60_000)
     expect(root).to_have_attribute("data-stops", "20", timeout=60_000)
@@ -59,7 +60,7 @@ def test_a_training_is_watched_and_every_panel_says_what_it_shows(
     root = replay(page)
     expect(page.get_by_role("img", name="Target: 1000 exact points")).to_be_visible()
     expect(page.get_by_role("img", name="Mapping network: no checkpoint yet")).to_be_visible()
-    page.get_by_role("button", name="Train SC-GAN").click()
+    page.get_by_role("button", name="Train, K =").click()
     expect(page.get_by_text(re.compile(r"training, \d+ %")).first).to_be_visible(timeout=30_000)
     expect(root).to_have_attribute("data-stops", re.compile(r"^([2-9]|1\d)$"), timeout=30_000)  # while it learns
     trained(page, address)
@@ -186,3 +187,46 @@ def test_nothing_moves_by_itself(address: str, browser: Browser):  # noqa: F811
     expect(root).to_have_attribute("data-playing", "false")
     expect(root).to_have_attribute("data-at", "19")
     context.close()
+
+
+# ------------------------------------------------------------------------------------------------------------ budgets
+def test_budget_of_every_control(address: str, page: Page):  # noqa: F811
+    """From key or click until the page has run and been painted. Printed, never asserted."""
+    trained(page, address)
+    page.evaluate(
+        """() => {
+            const app = document.querySelector("[data-testid='stApp']");
+            const begin = () => { window.began = performance.now(); window.ran = false; window.took = null; };
+            for (const kind of ["keydown", "pointerup"]) window.addEventListener(kind, begin, true);
+            new MutationObserver(() => {
+                const state = app.getAttribute("data-test-script-state");
+                if (state === "running") window.ran = true;
+                if (state === "notRunning" && window.ran && window.began) {
+                    const since = window.began;
+                    window.began = null;
+                    const painted = () => { window.took = performance.now() - since; };
+                    requestAnimationFrame(() => requestAnimationFrame(painted));
+                }
+            }).observe(app, { attributes: true });
+        }"""
+    )
+    slider = page.get_by_role("slider", name="Clusters K")
+    views = [page.get_by_role("radio", name=name) for name in ("Race", "Latent modes")]
+    epochs = [page.get_by_role("radio", name=name, exact=True) for name in ("60", "20")]
+    turns = {
+        "K": [lambda: slider.press("ArrowLeft")] * 3 + [lambda: slider.press("ArrowRight")] * 3,
+        "view": [view.click for view in views * 3],
+        "epochs": [one.click for one in epochs * 3],
+    }
+    medians = {}
+    for name, acts in turns.items():
+        took = []
+        for act in acts:
+            act()
+            page.wait_for_function("window.took", timeout=30_000)
+            took.append(page.evaluate("window.took"))
+            page.wait_for_timeout(1500)
+        medians[name] = statistics.median(took)
+        print(f"\n{name}: {medians[name]:.0f} ms (median of {', '.join(f'{one:.0f}' for one in took)})", end="")
+    print()
+    assert all(ms > 0 for ms in medians.values())
