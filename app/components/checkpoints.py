@@ -168,6 +168,6 @@ def follow(sources: Sequence[Source], more: Sequence[frames.Request], before: Pa
         st.caption("**Stale.** The engine does not answer; these are the pictures that were fetched before.")
         return
     live = any(source.live for source in sources)
-    progress = frames.fetch([*more, *wanted(sources)])
+    progress = frames.fetch([*more, *wanted(sources)], first=len(more) + len(sources))
     if live != before.live or (before.missing and not progress.missing and not live):
         st.rerun()

@@ -93,8 +93,9 @@ def missing(wanted: Sequence[Request]) -> int:
     return sum(here.lacks(key_of(request)) for request in wanted)
 
 
-def fetch(wanted: Sequence[Request], wait_s: float = WAIT_S) -> Progress:
-    """See that these are on their way, the first ones first, and wait a little for them."""
+def fetch(wanted: Sequence[Request], wait_s: float = WAIT_S, first: int | None = None) -> Progress:
+    """See that these are on their way, the first ones first, and wait a little for as many of those as a picture needs
+    (None: all)."""
     here, engine, until = shelf(), state.engine(), time.monotonic() + wait_s
     here.down = False
     while True:
@@ -102,7 +103,7 @@ def fetch(wanted: Sequence[Request], wait_s: float = WAIT_S) -> Progress:
         for request in lacking[:AHEAD]:
             here.ask(engine, request)
         left = until - time.monotonic()
-        if not lacking or left <= 0 or here.down:
+        if not any(here.lacks(key_of(request)) for request in wanted[:first]) or left <= 0 or here.down:
             return Progress(len(lacking), here.down)
         wait(list(here.under_way.values()), timeout=left, return_when=FIRST_COMPLETED)
 

@@ -6,14 +6,13 @@ import html
 
 import streamlit as st
 
-from app import state
 from app.charts import bridging as shares
 from app.charts.bridging import Share
 from app.components import checkpoints, frames, notices, trainings
 from app.components.checkpoints import Source
 from app.components.words import plain
 from app.views import toy_table
-from engine.schema import Benchmark, Catalogue, DatasetInfo, RunInfo
+from engine.schema import Benchmark, DatasetInfo, RunInfo
 
 QUESTION = "#### Does the noise generator bridge the gaps?"
 Rows = list[tuple[str, Share | None]]
@@ -23,16 +22,16 @@ REAL, OWN, MAPPING, SINGLE = (
 )  # fmt: skip
 
 
-def show(dataset: DatasetInfo, runs: list[RunInfo], book: Catalogue) -> None:
-    """The card."""
+def show(dataset: DatasetInfo, runs: list[RunInfo], record: Benchmark | None) -> None:
+    """The card. record: of the benchmark on this set."""
     st.markdown(QUESTION)
     if both := pair(runs, dataset.name):
         sources = sources_of(*both)
         wanted = wanted_of(sources)
         moving = frames.missing(wanted) > 0
-        st.fragment(run_every=checkpoints.TICK_S if moving else None)(live)(dataset, sources, moving)
+        st.fragment(run_every=checkpoints.TICK_S if moving else None)(live)(sources, moving, told(record))
     else:
-        recorded(dataset)
+        recorded(record)
 
 
 def pair(runs: list[RunInfo], data: str) -> tuple[RunInfo, RunInfo] | None:
@@ -52,8 +51,8 @@ def wanted_of(sources: list[Source]) -> list[frames.Request]:
 
 
 @notices.guarded
-def live(dataset: DatasetInfo, sources: list[Source], moving: bool) -> None:
-    """From the last checkpoints of the runs here."""
+def live(sources: list[Source], moving: bool, beside: str) -> None:
+    """From the last checkpoints of the runs here. beside: what the record says."""
     wanted = wanted_of(sources)
     progress = frames.fetch(wanted, wait_s=0)  # the pictures above come first
     if moving and not progress.missing:
@@ -74,13 +73,12 @@ def live(dataset: DatasetInfo, sources: list[Source], moving: bool) -> None:
     names = " and ".join(plain(run.name) for run in (e2e, sc) if run)
     st.caption(
         f"{own.points:,} points each, of {names}. ± binomial standard errors of the points drawn; another training may "
-        f"differ by more. Different: beyond two errors.{told(dataset)}"
+        f"differ by more. Different: beyond two errors.{beside}"
     )
 
 
-def told(dataset: DatasetInfo) -> str:
+def told(record: Benchmark | None) -> str:
     """What the record says, of longer trainings with several seeds."""
-    record = toy_table.record_of(dataset.name, state.keep("benchmarks", lambda: state.engine().benchmarks()).value)
     found = shares_of(record) if record else {}
     said = [f"{name} {found[row]}" for name, row in (("e2e SAE", OWN), ("SC-GAN", MAPPING)) if row in found]
     if record is None or not said:
@@ -88,9 +86,8 @@ def told(dataset: DatasetInfo) -> str:
     return f" In the record, after {record.budget.get('showers', 0):,} points seen: {', '.join(said)}."
 
 
-def recorded(dataset: DatasetInfo) -> None:
-    """From a record of the benchmark, which knows no decoded real codes."""
-    record = toy_table.record_of(dataset.name, state.keep("benchmarks", lambda: state.engine().benchmarks()).value)
+def recorded(record: Benchmark | None) -> None:
+    """From the record alone, which knows no decoded real codes."""
     train = "Run the *Race* on this set to have it answered by runs of your own."
     found = shares_of(record) if record else {}
     if OWN not in found:

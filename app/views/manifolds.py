@@ -41,12 +41,13 @@ def show() -> None:
         race.show(rest, dataset, epochs, runs.value, book.value, dark)
     else:
         modes.show(rest, dataset, epochs, runs.value, book.value, dark)
+    records = state.keep("benchmarks", lambda: state.engine().benchmarks()).value
     card, table = st.columns([1, 1.7], gap="large")
     with card:
-        bridging.show(dataset, runs.value, book.value)
+        bridging.show(dataset, runs.value, toy_table.record_of(dataset.name, records))
     with table:
-        toy_table.show(dataset, book.value)
-    toy_table.every(list(toys.values()), book.value)
+        toy_table.show(dataset, book.value, records)
+    toy_table.every(list(toys.values()), book.value, records)
 
 
 def choose(toys: dict[str, DatasetInfo]) -> DatasetInfo:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from app import state
 from app.charts import standings
 from app.components import notices
 from app.components.words import plain
@@ -24,10 +23,10 @@ def record_of(data: str, records: Sequence[Benchmark]) -> Benchmark | None:
     return min(mine, key=lambda r: r.quick, default=None)
 
 
-def show(dataset: DatasetInfo, book: Catalogue) -> None:
+def show(dataset: DatasetInfo, book: Catalogue, records: list[Benchmark]) -> None:
     """The chosen set."""
     st.markdown("#### SC-GAN's Table 1, beside ours")
-    records, published = known(book)
+    published = errors_of(book)
     record = record_of(dataset.name, records)
     if record is None:
         notices.empty(
@@ -40,19 +39,18 @@ def show(dataset: DatasetInfo, book: Catalogue) -> None:
     caption(record, book)
 
 
-def every(toys: list[DatasetInfo], book: Catalogue) -> None:
+def every(toys: list[DatasetInfo], book: Catalogue, records: list[Benchmark]) -> None:
     """The same of all sets, in one table."""
     with st.expander("SC-GAN's Table 1, beside ours: all sets"):
-        records, published = known(book)
+        published = errors_of(book)
         frames = {d.title: rows_of(d, record_of(d.name, records), published) for d in toys}
         frame = pd.concat(frames, names=["set"]).reset_index(level="set")
         table(frame, "toy_table_all", f"The same of all {len(toys)} sets")
 
 
-def known(book: Catalogue) -> tuple[list[Benchmark], dict[tuple[str, str], float]]:
-    """Records, and published errors by set and name of the row."""
-    records = state.keep("benchmarks", lambda: state.engine().benchmarks()).value
-    return records, {(r.bench, r.model): r.others[MSE] for r in book.published if MSE in r.others}
+def errors_of(book: Catalogue) -> dict[tuple[str, str], float]:
+    """Published errors by set and name of the row."""
+    return {(r.bench, r.model): r.others[MSE] for r in book.published if MSE in r.others}
 
 
 def rows_of(
