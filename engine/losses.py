@@ -133,20 +133,20 @@ def sinkhorn_by_class(
     if not math.isfinite(_reach(x, y)):
         return (x.sum() + y.sum()) * math.nan
     rows = [(classes == c).nonzero().squeeze(1) for c in classes.unique()]
-    counts = torch.tensor([len(r) for r in rows], device=x.device)
-    # classes of one batch in one solver: the smaller ones are filled up with a point of theirs that weighs nothing
+    sizes = torch.tensor([len(r) for r in rows], device=x.device)
+    # classes of one batch in one solver: the smaller ones are filled up with a point of theirs
     place = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
-    weights = (place >= 0) / counts[:, None].to(x.dtype)
     place = torch.where(place >= 0, place, place[:, :1])
     first, second = x[place], y[place]
-    centre = torch.stack([_centre(*pair) for pair in zip(first, second, strict=True)])[:, None]
-    diameter = max(*(_reach(*pair) for pair in zip(first, second, strict=True)), blur)
+    both = torch.cat([first, second], dim=1).detach()
+    low, high = both.amin(1, keepdim=True), both.amax(1, keepdim=True)
+    centre, diameter = (low + high) / 2, max(float((high - low).norm(dim=2).max()), blur)
     if solver == "own":
-        parts = sinkhorn.divergence(first - centre, second - centre, blur, scaling, diameter, (weights, weights))
+        parts = sinkhorn.divergence(first - centre, second - centre, blur, scaling, diameter, sizes)
     else:
         solve = _geomloss(blur, scaling, diameter)
         parts = torch.stack([solve(x[r] - c, y[r] - c) for r, c in zip(rows, centre, strict=True)])
-    return (counts / len(x) * parts).sum()
+    return (sizes / len(x) * parts).sum()
 
 
 def _centre(x: Tensor, y: Tensor) -> Tensor:

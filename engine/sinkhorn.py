@@ -27,18 +27,18 @@ FAINT, BRIGHT = -80.0, 50.0
 an exponent, the fewer of its digits stand behind the point."""
 SOUND = 1e-25
 """A row that sums to less may hold shares that were raised to e⁻⁸⁰."""
-TILE = 1 << 16
+TILE = 1 << 17
 """Numbers worked on at once by a CPU: what its second cache holds beside the costs."""
 
 Pair = tuple[Tensor, Tensor]
 
 
 class Problem(NamedTuple):
-    """A batch of transport problems from clouds `start` (B, n, d) to clouds `end` (B, m, d).
+    """A batch of transport problems from clouds `start` (B, n, d) to clouds `end` (B, m, d), of equal weights.
 
-    cost: (B, n, m). f (B, n), g (B, m): potentials. left (B, n, k), right (B, m, k): weights of the points, and in
-    further columns the points times their weights. own: whether both clouds are one. light: weight of the lightest
-    point. apart: whether rows and columns of one plan have differed by more than floats do.
+    cost: (B, n, m). f (B, n), g (B, m): potentials. first, last (B, n) and (B, m): weight of each point; 0 where a row
+    only fills up the batch. full: whether none does. own: whether both clouds are one. apart: whether rows and columns
+    of one plan have differed by more than floats do.
     """
 
     start: Tensor
@@ -46,27 +46,21 @@ class Problem(NamedTuple):
     cost: Tensor
     f: Tensor
     g: Tensor
-    left: Tensor
-    right: Tensor
+    first: Tensor
+    last: Tensor
+    full: bool
     own: bool
-    light: float
     apart: bool = False
-
-    def leading(self) -> Problem:
-        """To be asked also where its plan leads."""
-        left, right = (torch.cat([w, w * z], 2) for w, z in ((self.left, self.start), (self.right, self.end)))
-        return self._replace(left=left, right=right)
 
 
 def divergence(
-    x: Tensor, y: Tensor, blur: float, scaling: float, diameter: float, weights: tuple[Tensor, Tensor] | None = None
+    x: Tensor, y: Tensor, blur: float, scaling: float, diameter: float, sizes: Tensor | None = None
 ) -> Tensor:
-    """S_ε of Eqs. (3, 4) of arXiv:2006.06704 between clouds (B, n, d) and (B, m, d), a number (B,) for each pair; cost
-    ½‖x − y‖², ε = blur², on the way down from the `diameter` by the factor `scaling` in blur. weights: of the points,
-    (B, n) and (B, m), summing to 1 in each cloud; None: equal ones. Differentiable in both clouds."""
-    if weights is None:
-        weights = x.new_full(x.shape[:2], 1 / x.shape[1]), y.new_full(y.shape[:2], 1 / y.shape[1])
-    return _Divergence.apply(x, y, *weights, blurs(blur, scaling, diameter))  # pyright: ignore[reportReturnType]
+    """S_ε of Eqs. (3, 4) of arXiv:2006.06704 between clouds (B, n, d) and (B, m, d) of equal weights, a number (B,) for
+    each pair; cost ½‖x − y‖², ε = blur², on the way down from the `diameter` by the factor `scaling` in blur. sizes:
+    (B,), of how many points both clouds of a pair are, where later rows only fill up the batch. Differentiable in both
+    clouds."""
+    return _Divergence.apply(x, y, sizes, blurs(blur, scaling, diameter))  # pyright: ignore[reportReturnType]
 
 
 def blurs(blur: float, scaling: float, diameter: float) -> list[float]:
@@ -77,125 +71,145 @@ def blurs(blur: float, scaling: float, diameter: float) -> list[float]:
 
 class _Divergence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor, descent: list[float]) -> Tensor:
-        (of_x, of_y), gradients = solve(x, y, at_x, at_y, descent)
-        ctx.save_for_backward(*gradients)
+    def forward(ctx: FunctionCtx, x: Tensor, y: Tensor, sizes: Tensor | None, descent: list[float]) -> Tensor:
+        (of_x, of_y), (to_x, to_y) = solve(x, y, descent, sizes)
+        at_x, at_y = (weights(z, sizes) for z in (x, y))
+        ctx.save_for_backward(at_x[..., None] * to_x, at_y[..., None] * to_y)
         return ((at_x * of_x).sum(1) + (at_y * of_y).sum(1)).to(x.dtype)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         to_x, to_y = ctx.saved_tensors
-        return grad[:, None, None] * to_x, grad[:, None, None] * to_y, None, None, None
+        return grad[:, None, None] * to_x, grad[:, None, None] * to_y, None, None
 
 
 def by_point(x: Tensor, y: Tensor, descent: list[float]) -> Pair:
     """What each point (n,) of x and (m,) of y adds to S_ε, which is the sum of the two means."""
-    at_x, at_y = (z.new_full((1, len(z)), 1 / len(z)) for z in (x, y))
-    (of_x, of_y), _ = solve(x[None], y[None], at_x, at_y, descent)
+    (of_x, of_y), _ = solve(x[None], y[None], descent)
     return of_x[0], of_y[0]
 
 
-def solve(x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor, descent: list[float]) -> tuple[Pair, Pair]:
+def weights(clouds: Tensor, sizes: Tensor | None) -> Tensor:
+    """Of the points (B, n) of clouds (B, n, d)."""
+    batch, n, _ = clouds.shape
+    if sizes is None:
+        return clouds.new_full((batch, n), 1 / n)
+    within = torch.arange(n, device=clouds.device) < sizes[:, None]
+    return within.to(clouds.dtype) / sizes[:, None]
+
+
+def solve(x: Tensor, y: Tensor, descent: list[float], sizes: Tensor | None = None) -> tuple[Pair, Pair]:
     """After the iterations of `descent`: the debiased potentials (B, n) and (B, m), what each point adds to S_ε for its
-    weight; and the gradients of S_ε with respect to x and y."""
-    sides = (x, y, at_x, at_y), (x, x, at_x, at_x), (y, y, at_y, at_y)
-    problems = [_problem(*side, own=side[0] is side[1]) for side in sides]
-    together = x.shape == y.shape and x.shape[1] ** 2 <= TILE
-    if together:  # small clouds: what a call costs is more than what it computes
-        problems = [_stacked(problems)]
+    weight; and the gradients of S_ε with respect to x and y, over the points' weights."""
+    if together := x.shape == y.shape and x.shape[1] ** 2 <= TILE:
+        # small clouds, where what a call costs is more than what it computes: x to y and each to itself as one batch
+        sizes = sizes if sizes is None else sizes.repeat(3)
+        problems = [_problem(torch.cat([x, x, y]), torch.cat([y, x, y]), sizes, False, len(x))]
+    else:
+        problems = [_problem(*pair, sizes, pair[0] is pair[1], 0) for pair in ((x, y), (x, x), (y, y))]
     before = descent[0]
     for k, blur in enumerate([descent[0], *descent]):
         change = -(blur**2) if k == 0 else -0.5 * blur**2  # from no potential at all, then half way
         for number, p in enumerate(problems):
-            p, rows, columns = _softmins(p, blur**2, before**2)
-            problems[number] = p._replace(f=p.f + change * rows[..., 0], g=p.g + change * columns[..., 0])
+            p, rows, columns = _softmins(p, blur**2, before**2, False)
+            problems[number] = p._replace(f=p.f + change * rows[0], g=p.g + change * columns[0])
         before = blur
-    ends = [(p, *_softmins(p.leading(), before**2, before**2)[1:]) for p in problems]
-    f, g = ([p.f - before**2 * rows[..., 0] for p, rows, _ in ends], [p.g - before**2 * c[..., 0] for p, _, c in ends])
-    forth, back = [rows[..., 1:] for _, rows, _ in ends], [columns[..., 1:] for _, _, columns in ends]
+    ends = [(p, *_softmins(p, before**2, before**2, True)[1:]) for p in problems]
+    f, g = (
+        [p.f - before**2 * rows[0] for p, rows, _ in ends],
+        [p.g - before**2 * columns[0] for p, _, columns in ends],
+    )
+    forth, back = [rows[1] for _, rows, _ in ends], [columns[1] for _, _, columns in ends]
     if together:
         f, g, forth, back = (kind[0].chunk(3) for kind in (f, g, forth, back))
-    # a point is drawn to where the plan takes it on average, and away from where it takes it within its own cloud
-    to_x, to_y = at_x[..., None] * (forth[1] - forth[0]), at_y[..., None] * (forth[2] - back[0])
     # where potentials of a cloud with itself drift apart, by rounding, their mean stays
-    return (f[0] - (f[1] + g[1]) / 2, g[0] - (f[2] + g[2]) / 2), (to_x.to(x.dtype), to_y.to(x.dtype))
+    potentials = f[0] - (f[1] + g[1]) / 2, g[0] - (f[2] + g[2]) / 2
+    # a point is drawn to where the plan takes it on average, and away from where it takes it within its own cloud
+    return potentials, (forth[1] - forth[0], forth[2] - back[0])
 
 
-def _problem(start: Tensor, end: Tensor, at_start: Tensor, at_end: Tensor, own: bool) -> Problem:
+def _problem(start: Tensor, end: Tensor, sizes: Tensor | None, own: bool, others: int) -> Problem:
+    """others: of the batch so many are between different clouds, the rest of a cloud with itself; none where `own`."""
     half = [0.5 * z.square().sum(2) for z in (start, end)]
     cost = torch.baddbmm(half[0][:, :, None] + half[1][:, None, :], start, end.mT, alpha=-1).clamp_(min=0)
-    if own:  # a point is at no distance of itself, which rounding would make one
-        cost.diagonal(dim1=1, dim2=2).zero_()
+    if own or others:  # a point is at no distance of itself, which rounding would make one
+        cost[others:].diagonal(dim1=1, dim2=2).zero_()
     # what rounding does to a potential grows from one iteration to the next: ε falls faster than they settle
-    f, g = (torch.zeros_like(w, dtype=torch.float64) for w in (at_start, at_end))
-    light = min(float(w[w > 0].min()) for w in (at_start, at_end))
-    return Problem(start, end, cost, f, g, at_start[..., None], at_end[..., None], own, light)
+    f, g = (torch.zeros_like(z, dtype=torch.float64) for z in half)
+    return Problem(start, end, cost, f, g, weights(start, sizes), weights(end, sizes), sizes is None, own)
 
 
-def _stacked(problems: list[Problem]) -> Problem:
-    """Problems of one size as one batch."""
-    tensors = zip(*((p.start, p.end, p.cost, p.f, p.g, p.left, p.right) for p in problems), strict=True)
-    return Problem(*map(torch.cat, tensors), own=False, light=min(p.light for p in problems))
+Said = tuple[Tensor, Tensor]
+"""Of the rows or columns of a plan, (B, n): the logarithm of their sum over weights, which times −ε is what a softmin
+changes in a potential; and where they lead on average (B, n, d), empty where that is not asked for."""
 
 
-def _softmins(p: Problem, epsilon: float, before: float) -> tuple[Problem, Tensor, Tensor]:
-    """Of the plan exp((f_i + g_j − C_ij)/ε), what its rows and its columns say, (B, n, k) and (B, m, k): first the
-    logarithm of their sum over weights, which times −ε is what a softmin changes in a potential, then where they lead
-    on average. before: ε of the iteration from which the potentials come."""
+def _softmins(p: Problem, epsilon: float, before: float, leading: bool) -> tuple[Problem, Said, Said]:
+    """What rows and columns of the plan exp((f_i + g_j − C_ij)/ε) say. before: ε of the iteration from which the
+    potentials come; leading: whether they are asked where they lead."""
     if p.cost.device.type == "cpu" and not p.apart:
-        if found := _together(p, epsilon, before):
+        if found := _together(p, epsilon, before, leading):
             return p, *found
         p = p._replace(apart=True)
-    rows = _apart(p.cost, p.f, p.g, p.right, epsilon)
-    return p, rows, (rows if p.own else _apart(p.cost.mT, p.g, p.f, p.left, epsilon))
+    rows = _apart(p.cost, p.f, p.g, p.last, p.end if leading else None, epsilon)
+    return p, rows, (
+        rows if p.own else _apart(p.cost.mT, p.g, p.f, p.first, p.start if leading else None, epsilon)
+    )  # fmt: skip
 
 
-def _together(p: Problem, epsilon: float, before: float) -> Pair | None:
+def _together(p: Problem, epsilon: float, before: float, leading: bool) -> tuple[Said, Said] | None:
     """Both from one plan, or None where its rows or columns differ by more than floats do."""
+    most = max(p.cost.shape[1:])
     # each of the potentials that were averaged is a softmin of the other's, so no exponent is above this
-    lift = BRIGHT + before / epsilon * math.log(p.light)
-    f, g = p.f / epsilon, p.g / epsilon
-    lifted, level = (f + lift).to(p.cost.dtype), g.to(p.cost.dtype)
-    rows, columns = torch.zeros_like(p.left), torch.zeros_like(p.right)
-    room = p.cost.new_empty(max(TILE, p.cost.shape[2]))
+    lift = BRIGHT - before / epsilon * math.log(most)
+    f, g, kind = p.f / epsilon, p.g / epsilon, p.cost.dtype
+    lifted, level = (f + lift).to(kind), g.to(kind)
+    # what rounding did to a point's own potential is no change of it
+    raised = lifted - f, lift + level - g
+    if not p.full:
+        lifted, level = lifted.where(p.first > 0, -math.inf), level.where(p.last > 0, -math.inf)
+    rows, columns = torch.zeros_like(lifted), torch.zeros_like(level)
+    forth, back = (torch.zeros_like(z[..., : z.shape[2] * leading]) for z in (p.start, p.end))
+    room = p.cost.new_empty(max(TILE, most))
     for b, i, j in _tiles(p.cost.shape, p.own):
         part = p.cost[b, i, j]
         plan = torch.add(level[b, None, j], part, alpha=-1 / epsilon, out=room[: part.numel()].view(part.shape))
         plan.add_(lifted[b, i, None]).clamp_(min=FAINT).exp_()
-        rows[b, i].add_(_over(plan, p.right[b, j]))
+        rows[b, i].add_(plan.sum(2))
         if not p.own:
-            columns[b, j].add_(_over(plan.mT, p.left[b, i]))
+            columns[b, j].add_(plan.sum(1))
         elif i != j:
-            rows[b, j].add_(_over(plan.mT, p.left[b, i]))
-    found = [rows] if p.own else [rows, columns]
-    if not all(SOUND < float(one[..., 0].min()) <= float(one[..., 0].max()) < math.inf for one in found):
-        return None
-    # what rounding did to a point's own potential is no change of it
-    raised = lifted - f, lift + level - g
-    found = [_said(z, -by[..., None]) for z, by in zip(found, raised, strict=False)]
+            rows[b, j].add_(plan.sum(1))
+        if leading:
+            forth[b, i].add_(plan @ p.end[b, j])
+            if not p.own:
+                back[b, j].add_(plan.mT @ p.start[b, i])
+            elif i != j:
+                forth[b, j].add_(plan.mT @ p.start[b, i])
+    sides = [(rows, forth, p.first, p.last, raised[0]), (columns, back, p.last, p.first, raised[1])]
+    found: list[Said] = []
+    for sums, lead, at, far, by in sides[: 2 - p.own]:
+        if not p.full:
+            sums.masked_fill_(at == 0, 1.0)
+        if not SOUND < float(sums.min()) <= float(sums.max()) < math.inf:
+            return None
+        found.append(((sums.double() * far.amax(1, keepdim=True)).log() - by, lead / sums[..., None]))
     return found[0], found[-1]
 
 
-def _over(plan: Tensor, points: Tensor) -> Tensor:
-    """plan (B, n, m) times points (B, m, k)."""
-    # matrices times one column each are slow as a batch
-    return (plan * points.mT).sum(2, keepdim=True) if len(plan) > 1 and points.shape[2] == 1 else plan @ points
-
-
-def _said(sums: Tensor, moved: Tensor) -> Tensor:
-    """Logarithms of the first column, in double precision and moved, and the others in its units."""
-    return torch.cat([sums[..., :1].double().log() + moved, sums[..., 1:] / sums[..., :1]], dim=2)
-
-
-def _apart(cost: Tensor, f: Tensor, g: Tensor, right: Tensor, epsilon: float) -> Tensor:
+def _apart(cost: Tensor, f: Tensor, g: Tensor, at: Tensor, end: Tensor | None, epsilon: float) -> Said:
     """The rows alone, the largest exponent taken out of each."""
-    found = torch.empty((*f.shape, right.shape[2]), dtype=f.dtype, device=cost.device)
+    found, lead = torch.empty_like(f), cost.new_empty((*f.shape, 0 if end is None else end.shape[2]))
+    level = (g / epsilon + at.log()).to(cost.dtype)
     for b, i, j in _tiles(cost.shape, False) if cost.device.type == "cpu" else [(slice(None),) * 3]:
-        plan = torch.add((g / epsilon)[b, None, j].to(cost.dtype), cost[b, i, j], alpha=-1 / epsilon)
+        plan = torch.add(level[b, None, j], cost[b, i, j], alpha=-1 / epsilon)
         top = plan.amax(2, keepdim=True)
-        sums = _over(plan.sub_(top).clamp_(min=FAINT).exp_(), right[b, j])
-        found[b, i] = _said(sums, top + f[b, i, None] / epsilon)
-    return found
+        plan.sub_(top).clamp_(min=FAINT).exp_()
+        sums = plan.sum(2)
+        found[b, i] = sums.double().log() + top[..., 0] + f[b, i] / epsilon
+        if end is not None:
+            lead[b, i] = (plan @ end[b, j]) / sums[..., None]
+    return found, lead
 
 
 def _tiles(shape: torch.Size, own: bool) -> Iterator[tuple[slice, slice, slice]]:

@@ -75,15 +75,21 @@ def test_a_plan_that_floats_cannot_hold_is_taken_apart(monkeypatch):
         assert float((mine - theirs).norm() / theirs.norm()) < 1e-4
 
 
-def test_points_that_weigh_nothing_change_nothing_and_are_not_drawn():
-    x, y = (cloud.detach()[None] for cloud in clouds(10, 2, 4))
-    weights = torch.full((1, 10), 0.1, dtype=torch.float64)
-    more = torch.cat([x, x[:, :3]], dim=1).requires_grad_()
-    light = torch.cat([weights, torch.zeros(1, 3, dtype=torch.float64)], dim=1)
-    value = sinkhorn.divergence(more, y, 0.05, 0.5, 20.0, (light, weights))
-    torch.testing.assert_close(value, sinkhorn.divergence(x, y, 0.05, 0.5, 20.0))
-    (drawn,) = torch.autograd.grad(value.sum(), more)
-    assert not drawn[:, 10:].any()
+@pytest.mark.parametrize("together", [True, False])
+def test_rows_that_only_fill_a_batch_change_nothing_and_are_not_drawn(together, monkeypatch):
+    if not together:
+        monkeypatch.setattr(sinkhorn, "_together", lambda *_: None)
+    x, y = (torch.stack([cloud.detach(), 2 * cloud.detach()]) for cloud in clouds(10, 2, 4))
+    filled = [torch.cat([z, z[:, :3]], dim=1).requires_grad_() for z in (x, y)]
+    sizes = torch.tensor([10, 7])
+    values = sinkhorn.divergence(*filled, 0.05, 0.5, 20.0, sizes)
+    for number, size in enumerate(sizes):
+        alone = sinkhorn.divergence(*(z[number, None, :size] for z in (x, y)), 0.05, 0.5, 20.0)
+        torch.testing.assert_close(values[number], alone[0])
+    for drawn in torch.autograd.grad(values.sum(), filled):
+        assert not drawn[0, 10:].any()
+        assert not drawn[1, 7:].any()
+        assert drawn[1, :7].any()
 
 
 def test_single_precision_loses_no_more_than_rounding():
