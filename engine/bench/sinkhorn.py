@@ -100,7 +100,8 @@ def compared(n: int, device: str, of: Literal["whole", "classes"], repetitions: 
         row["value_error"], row["gradient_error"] = _apart(ours(), exact)
         row["geomloss_value_error"], row["geomloss_gradient_error"] = _apart(theirs(), exact)
     if of == "whole" and device == "cpu":
-        reach = float((torch.cat([x, y]).amax(0) - torch.cat([x, y]).amin(0)).norm())
+        both = torch.cat([x, y]).detach()
+        reach = float((both.amax(0) - both.amin(0)).norm())
         times = len(sinkhorn.blurs(BLUR, SCALING, reach)) + 2
         row["floor_ms"] = 1000 * 2 * n * n * times * exponential()
         row["share_of_floor"] = row["floor_ms"] / row["ms"]
