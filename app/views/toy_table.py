@@ -70,18 +70,18 @@ def rows_of(
         found.append(
             {
                 "row": title,
-                "MSE": standings.both(metrics.get(MSE)),
-                "MSE, paper": f"{theirs[name]:.3f}" if name in theirs else "–",
+                "MSE [10⁻³]": standings.both(times(1000, metrics.get(MSE))),
+                "paper [10⁻³]": f"{1000 * theirs[name]:.0f}" if name in theirs else "–",
                 "W₁": standings.both(w1),
                 "× floor": f"{w1.value / w1.floor:.2f}" if w1 and w1.floor else "–",
-                "off [%]": standings.both(per_cent(off)),
+                "off [%]": standings.both(times(100, off)),
             }
         )
     return pd.DataFrame(found)
 
 
-def per_cent(value: MetricValue | None) -> MetricValue | None:
-    return value and MetricValue(value=100 * value.value, error=100 * value.error, unit="%")
+def times(factor: float, value: MetricValue | None) -> MetricValue | None:
+    return value and value.model_copy(update={"value": factor * value.value, "error": factor * value.error})
 
 
 def table(frame: pd.DataFrame, key: str, alt: str) -> None:

@@ -374,14 +374,14 @@ def test_our_rows_stand_beside_the_published_ones_with_errors_and_floors(engine:
     }
     frame = toy_table.rows_of(dataset, record(GAUSSIANS), published).set_index("row")
     mapping = frame.loc["SC-GAN, mapping network"]
-    assert mapping["MSE"] == "0.00350 ± 0.00040"
-    assert mapping["MSE, paper"] == "0.065"
+    assert mapping["MSE [10⁻³]"] == "3.50 ± 0.40"
+    assert mapping["paper [10⁻³]"] == "65"
     assert mapping["× floor"] == f"{0.1159 / 0.113:.2f}"
     assert mapping["off [%]"] == "5.03 ± 0.40"
-    assert frame.loc["e2e SAE", "MSE, paper"] == "–"
+    assert frame.loc["e2e SAE", "paper [10⁻³]"] == "–"
     alone = toy_table.rows_of(dataset, None, published)
-    assert list(alone["MSE, paper"]) == ["2.339", "0.053", "0.065", "0.016"]
-    assert set(alone["MSE"]) == {"–"}
+    assert list(alone["paper [10⁻³]"]) == ["2339", "53", "65", "16"]
+    assert set(alone["MSE [10⁻³]"]) == {"–"}
 
 
 def test_a_set_without_a_record_says_the_command_that_makes_one(engine: ManifoldsEngine):
