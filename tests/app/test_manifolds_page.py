@@ -97,7 +97,9 @@ def test_the_target_stands_there_before_any_run(engine: ManifoldsEngine, drawn: 
 
 def test_a_link_that_says_nothing_possible_opens_with_what_there_is(engine: ManifoldsEngine):
     test = page("manifolds")
-    test.query_params.update({state.TOY: "Moebius strip", state.CLUSTERS: "77"})
+    test.query_params.update(
+        {state.TOY: "Moebius strip", state.CLUSTERS: "77", state.EPOCHS: "many", state.TOY_VIEW: "?"}
+    )
     sound(test.run())
     assert test.select_slider(key=state.CLUSTERS).value == TRAINED_K
 
