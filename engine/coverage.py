@@ -175,11 +175,10 @@ def transport(
 def divergence(x: Floats, y: Floats, blur: float) -> tuple[Floats, Floats]:
     """What each point of two clouds (N, d) of one size adds to their Sinkhorn divergence: the sum of the two means, by
     cost ½‖x − y‖² and ε = blur²."""
-    both = np.concatenate([x, y])
-    centre = (both.min(axis=0) + both.max(axis=0)) / 2
-    reach = max(float(np.linalg.norm(both.max(axis=0) - both.min(axis=0))), blur)
-    first, second = (torch.from_numpy(one - centre) for one in (x, y))
-    of_x, of_y = sinkhorn.by_point(first, second, sinkhorn.blurs(blur, SCALING, reach))
+    first, second = torch.from_numpy(x), torch.from_numpy(y)
+    centre, reach = sinkhorn.box(first, second)
+    descent = sinkhorn.blurs(blur, SCALING, max(reach, blur))
+    of_x, of_y = sinkhorn.by_point(first - centre, second - centre, descent)
     return of_x.numpy(), of_y.numpy()
 
 

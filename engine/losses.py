@@ -103,11 +103,12 @@ def sinkhorn_divergence(
     Computed by GeomLoss, J. Feydy et al., https://arxiv.org/abs/1810.08278, or for clouds of one size by
     `engine.sinkhorn`, which gives the same sooner. NaN where a point is not finite.
     """
-    if not math.isfinite(reach := _reach(x, y)):
+    centre, reach = sinkhorn.box(x, y)
+    if not math.isfinite(reach):
         return (x.sum() + y.sum()) * math.nan  # GeomLoss would raise: let the loop name the step
     # distances are expanded as x² + y² − 2xy, which loses digits far from the origin; clouds in one point have no
     # diameter, from which no descent could start
-    centre, diameter = _centre(x, y), max(reach, blur)
+    diameter = max(reach, blur)
     if solver == "own":
         return sinkhorn.divergence((x - centre)[None], (y - centre)[None], blur, scaling, diameter)[0]
     return _geomloss(blur, scaling, diameter)(x - centre, y - centre)
@@ -130,35 +131,22 @@ def sinkhorn_by_class(
     """Σ_c n_c/N · S_ε(x_c, y_c) of clouds (N, d) whose rows are of the same `classes` (N,): what `sinkhorn_divergence`
     of clouds beside their classes is where classes lie so far apart that the plan carries nothing between them. Its
     cost is that of the blocks, a tenth of the whole for ten classes."""
-    if not math.isfinite(_reach(x, y)):
-        return (x.sum() + y.sum()) * math.nan
     rows = [(classes == c).nonzero().squeeze(1) for c in classes.unique()]
     sizes = torch.tensor([len(r) for r in rows], device=x.device)
     # classes of one batch in one solver: the smaller ones are filled up with a point of theirs
     place = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
     place = torch.where(place >= 0, place, place[:, :1])
     first, second = x[place], y[place]
-    both = torch.cat([first, second], dim=1).detach()
-    low, high = both.amin(1, keepdim=True), both.amax(1, keepdim=True)
-    centre, diameter = (low + high) / 2, max(float((high - low).norm(dim=2).max()), blur)
+    centre, reach = sinkhorn.box(first, second)
+    if not math.isfinite(reach):
+        return (x.sum() + y.sum()) * math.nan
+    diameter = max(reach, blur)
     if solver == "own":
         parts = sinkhorn.divergence(first - centre, second - centre, blur, scaling, diameter, sizes)
     else:
         solve = _geomloss(blur, scaling, diameter)
         parts = torch.stack([solve(x[r] - c, y[r] - c) for r, c in zip(rows, centre, strict=True)])
     return (sizes / len(x) * parts).sum()
-
-
-def _centre(x: Tensor, y: Tensor) -> Tensor:
-    """Of the box (d,) about both clouds."""
-    both = torch.cat([x, y]).detach()
-    return (both.amin(0) + both.amax(0)) / 2
-
-
-def _reach(x: Tensor, y: Tensor) -> float:
-    """The box's diagonal: no two points are farther apart."""
-    both = torch.cat([x, y]).detach()
-    return float((both.amax(0) - both.amin(0)).norm())
 
 
 def energy_score(generated: Tensor, owner: Tensor, seen: Tensor, seen_owner: Tensor) -> Tensor:

@@ -103,15 +103,10 @@ class Service:
         threading.Thread(target=self._warm, name="warm-up", daemon=True).start()
 
     def _warm(self) -> None:
-        from engine.datasets import toys
-
         self.catalogue()
         self.datasets()
-        learned = self.runs()
-        for name in {info.data for info in learned if info.bundled}:
+        for name in {info.data for info in self.runs() if info.bundled}:
             self.shelf.nearness(name)
-        for name in {info.data for info in learned} & set(toys.NAMES):
-            toys.get(name).floor(CloudRequest.model_fields["n"].default)
         if self.training_allowed:
             self.store.experiment  # noqa: B018 - imports MLflow
 

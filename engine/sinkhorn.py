@@ -83,6 +83,14 @@ class _Divergence(torch.autograd.Function):
         return grad[:, None, None] * to_x, grad[:, None, None] * to_y, None, None
 
 
+def box(x: Tensor, y: Tensor) -> tuple[Tensor, float]:
+    """Middle (…, 1, d) of the box about clouds (…, n, d) and (…, m, d), and its diagonal, the largest of a batch: no
+    two points are farther apart."""
+    both = torch.cat([x, y], dim=-2).detach()
+    low, high = both.amin(-2, keepdim=True), both.amax(-2, keepdim=True)
+    return (low + high) / 2, float((high - low).norm(dim=-1).max())
+
+
 def by_point(x: Tensor, y: Tensor, descent: list[float]) -> Pair:
     """What each point (n,) of x and (m,) of y adds to S_ε, which is the sum of the two means."""
     (of_x, of_y), _ = solve(x[None], y[None], descent)

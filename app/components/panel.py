@@ -30,7 +30,7 @@ from engine.schema import (
 )
 
 HERE = Path(__file__).parent
-SCRIPTS = ("wire", "physics", "canvas", "overlay", "pad", "walk", "ask", "words", "form", "save", "panel")
+SCRIPTS = ("files", "wire", "physics", "canvas", "overlay", "pad", "walk", "ask", "words", "form", "save", "panel")
 SLIDER_OF = {
     "Energy": "energy_gev", "Px": "px_gev", "Py": "py_gev", "Vx": "vx_cm", "Vy": "vy_cm", "Vz": "vz_cm",
 }  # fmt: skip

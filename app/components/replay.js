@@ -10,10 +10,8 @@ const SHEET = { columns: 3, side: 300, gap: 18, head: 26, foot: 66 };
 
 const short = (value) => Math.round(value * 100) / 100;
 
-function bytes(text) { return Uint8Array.from(atob(text), (c) => c.charCodeAt(0)); }
-
 function points(text) { // pairs of 16-bit numbers, low byte first
-  const view = new DataView(bytes(text).buffer);
+  const view = new DataView(readBytes(text).buffer);
   return Int16Array.from({ length: view.byteLength / 2 }, (_, k) => view.getInt16(2 * k, true));
 }
 
@@ -65,7 +63,7 @@ function axes(pen, span, side, ink) {
 function region(panel, print) { // the plane as a small picture, and its borders in cells
   const name = print ? "printed" : "region";
   if (panel[name]) return panel[name];
-  const { side: [rows, columns], cluster } = panel.plane, number = bytes(cluster);
+  const { side: [rows, columns], cluster } = panel.plane, number = readBytes(cluster);
   const colours = print ? panel.plane.print : panel.plane.colours;
   const picture = Object.assign(document.createElement("canvas"), { width: columns, height: rows });
   const pen = picture.getContext("2d");
@@ -230,23 +228,8 @@ function sheetSize(live) {
 }
 
 function save(live, format) {
-  const [width, height] = sheetSize(live), name = `${live.data.stem}.${format}`;
-  if (format === "svg") {
-    const pen = new SvgPen(width, height);
-    sheet(live, pen);
-    hand(URL.createObjectURL(new Blob([String(pen)], { type: "image/svg+xml" })), name);
-    return;
-  }
-  const canvas = Object.assign(document.createElement("canvas"), { width: 2 * width, height: 2 * height });
-  const pen = canvas.getContext("2d");
-  pen.scale(2, 2);
-  sheet(live, new CanvasPen(pen, FONT));
-  canvas.toBlob((blob) => hand(URL.createObjectURL(blob), name), "image/png");
-}
-
-function hand(address, name) {
-  Object.assign(document.createElement("a"), { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  savePicture(live.data.stem, format, sheetSize(live), (...size) => new SvgPen(...size), (pen) => new CanvasPen(pen, FONT),
+    (pen) => sheet(live, pen));
 }
 
 export default function ({ data, parentElement }) {

@@ -47,7 +47,7 @@ def _part(name: str) -> str:
 
 def mount() -> Any:
     """The component's mounting command. Registered again in each process that runs pages."""
-    js = "\n".join(_part(name) for name in ("pens.js", "replay.js"))
+    js = "\n".join(_part(name) for name in ("files.js", "pens.js", "replay.js"))
     return v2.component("showerscope_replay", html=_part("replay.html"), css=_part("replay.css"), js=js)
 
 

@@ -78,22 +78,7 @@ function savePictures(live, format) {
   const faces = scenesOf(live).filter(({ scene }) => scene.values)
     .map(({ scene, words }) => ({ scene, words: live.at(words).innerText.split("\n").map((line) => line.trim()).filter(Boolean) }));
   if (!faces.length) return;
-  const [width, height] = sheetSize(live, faces);
   const stem = `shower_pdg${live.particle.pdg}_E${live.particle.energy_gev}GeV_seed${live.config.seed}`;
-  if (format === "svg") {
-    const pen = new SvgPen(width, height);
-    sheet(live, pen, faces);
-    hand(URL.createObjectURL(new Blob([String(pen)], { type: "image/svg+xml" })), `${stem}.svg`);
-    return;
-  }
-  const canvas = Object.assign(document.createElement("canvas"), { width: 2 * width, height: 2 * height });
-  const pen = canvas.getContext("2d");
-  pen.scale(2, 2);
-  sheet(live, pen, faces);
-  canvas.toBlob((blob) => hand(URL.createObjectURL(blob), `${stem}.png`), "image/png");
-}
-
-function hand(address, name) {
-  Object.assign(document.createElement("a"), { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  savePicture(stem, format, sheetSize(live, faces), (...size) => new SvgPen(...size), (pen) => pen,
+    (pen) => sheet(live, pen, faces));
 }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import streamlit as st
 
 from app import state
 from app.components.words import clock
-from engine.schema import Catalogue, DatasetInfo, EngineDown, EngineError, RunInfo, TrainSpec
+from engine.schema import Catalogue, EngineDown, EngineError, RunInfo, TrainSpec
 
+T = TypeVar("T")
 LIVE = ("queued", "running")
 LENGTHS = (20, 60)
 """Passes over the training points, alike for all, so that all see as many points: in seconds, or as the benchmark."""
@@ -68,20 +70,19 @@ def allowed() -> bool:
 
 def begin(specs: Sequence[TrainSpec]) -> None:
     """Hand trainings to the engine, one after the other; what it refuses is said by `refusal`."""
-    st.session_state.pop(REFUSED, None)
-    try:
-        for spec in specs:
-            state.engine().submit(spec)
-    except EngineError as error:
-        st.session_state[REFUSED] = str(error)
+    _told(state.engine().submit, specs)
 
 
 def end(runs: Sequence[str]) -> None:
     """Stop trainings; those that wait first, so that none of them begins."""
+    _told(state.engine().cancel, runs)
+
+
+def _told(act: Callable[[T], object], each: Sequence[T]) -> None:
     st.session_state.pop(REFUSED, None)
     try:
-        for run in runs:
-            state.engine().cancel(run)
+        for one in each:
+            act(one)
     except EngineError as error:
         st.session_state[REFUSED] = str(error)
 
@@ -94,11 +95,6 @@ def refusal() -> None:
 def share_of(run: RunInfo, step: int | None = None) -> float:
     """How much of its training a run has behind it, 0 to 1, at a step or now."""
     return min(1.0, (run.step if step is None else step) / run.steps) if run.steps else 0.0
-
-
-def seen(run: RunInfo, dataset: DatasetInfo, step: int) -> float:
-    """Training points that it has seen until a step, each as often as it was."""
-    return share_of(run, step) * run.epochs * dataset.splits.get("train", 0)
 
 
 def standing(run: RunInfo | None) -> str:

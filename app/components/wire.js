@@ -1,4 +1,4 @@
-// Asking /api: arrays in safetensors, errors as the sentence they carry. Pieces that panel.py joins: wire, physics,
+// Asking /api: arrays in safetensors, errors as the sentence they carry. Pieces that panel.py joins: files, wire, physics,
 // canvas, overlay, pad, walk, ask, words, form, save, panel.
 
 function readArrays(buffer) { // safetensors: length of the header, header, tensors
@@ -14,10 +14,6 @@ function readArrays(buffer) { // safetensors: length of the header, header, tens
     arrays[name] = { shape: entry.shape, values: new kinds[entry.dtype](buffer.slice(8 + size + start, 8 + size + end)) };
   }
   return { arrays, meta: JSON.parse(header.__metadata__?.meta ?? "{}") };
-}
-
-function readBytes(text) { // base64, as Python sends small tables
-  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 }
 
 function fingerprint(values) { // FNV-1a over the pixels: tells pictures apart

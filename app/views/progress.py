@@ -9,10 +9,10 @@ import streamlit as st
 from app import state
 from app.charts import curves, picture, scatter
 from app.components import clouds, digits, kinds, notices
+from app.components.trainings import LIVE
 from app.components.words import clock
 from engine.schema import Arrays, DataKind, History, MapRequest, RunInfo
 
-LIVE = ("queued", "running")
 RESUMABLE = ("paused", "cancelled", "failed", "interrupted")
 AXES = ["log y", "linear", "log-log"]
 MAP_POINTS = 300

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import Any, Literal
 
 import torch
@@ -90,8 +90,8 @@ def compared(n: int, device: str, of: Literal["whole", "classes"], repetitions: 
     row = {
         "points": n,
         "of": of,
-        "ms": 1000 * _median([one for one, _ in seconds]),
-        "geomloss_ms": 1000 * _median([other for _, other in seconds]),
+        "ms": 1000 * median([one for one, _ in seconds]),
+        "geomloss_ms": 1000 * median([other for _, other in seconds]),
         "ratio": ratio,
         "quartiles": [low, high],
     }
@@ -100,9 +100,7 @@ def compared(n: int, device: str, of: Literal["whole", "classes"], repetitions: 
         row["value_error"], row["gradient_error"] = _apart(ours(), exact)
         row["geomloss_value_error"], row["geomloss_gradient_error"] = _apart(theirs(), exact)
     if of == "whole" and device == "cpu":
-        both = torch.cat([x, y]).detach()
-        reach = float((both.amax(0) - both.amin(0)).norm())
-        times = len(sinkhorn.blurs(BLUR, SCALING, reach)) + 2
+        times = len(sinkhorn.blurs(BLUR, SCALING, sinkhorn.box(x, y)[1])) + 2
         row["floor_ms"] = 1000 * 2 * n * n * times * exponential()
         row["share_of_floor"] = row["floor_ms"] / row["ms"]
     return row
@@ -112,7 +110,7 @@ def exponential() -> float:
     """Seconds of one exponential among as many as fit the cache."""
     part = torch.linspace(-80, 0, sinkhorn.TILE)
     room = torch.empty_like(part)
-    return _median([_seconds(lambda: torch.exp(part, out=room), "cpu") for _ in range(200)]) / len(part)
+    return median([_seconds(lambda: torch.exp(part, out=room), "cpu") for _ in range(200)]) / len(part)
 
 
 def _answer(value: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:
@@ -136,7 +134,3 @@ def _seconds(work: Callable[[], Any], device: str) -> float:
     work()
     torch.cuda.synchronize()
     return time.perf_counter() - begin
-
-
-def _median(values: list[float]) -> float:
-    return quantiles(values, n=2)[0]
