@@ -75,7 +75,7 @@ def read_all(path: Path, house: bool = False) -> list[Benchmark]:
     damaged, which is logged."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_nothing, parse_float=_finite)
-        if not isinstance(raw, dict) or "bench" not in raw:
+        if not isinstance(raw, dict) or "bench" not in raw or "figures" in raw:  # those are of speed, not of models
             return []
         if "rows" in raw:
             return [_record(raw, path.stem, house)]
