@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 PROGRESS_S = 2.0
+SHARED = ("bundle", "figures", "live", "peer", "rows")
+"""Modules beside the benchmarks that are none."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -195,7 +197,7 @@ def bench(args: argparse.Namespace) -> int:
     from engine import benchmarks
     from engine.runs import home
 
-    names = [m.name for m in pkgutil.iter_modules(engine.bench.__path__) if m.name not in ("bundle", "rows", "figures")]
+    names = [m.name for m in pkgutil.iter_modules(engine.bench.__path__) if m.name not in SHARED]
     if args.name not in names:
         raise WrongInput(f"unknown benchmark {args.name!r}: there are {', '.join(names)}")
     run = importlib.import_module(f"engine.bench.{args.name}").run

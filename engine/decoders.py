@@ -23,6 +23,12 @@ def greys(output: Tensor) -> Tensor:
     return 255 * torch.sigmoid(output)
 
 
+def channels_last(images: Tensor) -> Tensor:
+    """Images (N, C, H, W) laid out as what follows will be: a processor convolves and normalises that a quarter
+    faster."""
+    return images.contiguous(memory_format=torch.channels_last)
+
+
 Head = Callable[[Tensor], Tensor]
 
 
@@ -47,14 +53,29 @@ class ConvolutionDecoder(nn.Module):
         nn.init.constant_(last, -2.0)  # nearly every fibre is dark
 
     def forward(self, latent: Tensor) -> Tensor:
-        image = self.first(latent).view(-1, self.channels, *self.sizes[0])
+        image = channels_last(self.first(latent).view(-1, self.channels, *self.sizes[0]))
         for norm, layer, size in zip(self.norms, self.layers, self.sizes[1:], strict=True):
-            image = layer(torch.relu(norm(image)), output_size=size)
+            seen = torch.relu(norm(image))
+            image = layer(seen, output_size=size) if size != self.sizes[-1] else doubled(layer, seen, size)
         return self.head(image.squeeze(1))
 
     def light_sums(self, latent: Tensor) -> Tensor:
         """`LightSums` of the image."""
         return self.sums(self(latent))
+
+
+def doubled(layer: nn.Module, image: Tensor, size: tuple[int, ...]) -> Tensor:
+    """What a transposed 5×5 convolution of stride 2 makes of an image (N, C, h, w), at a `size` (H, W) of twice the
+    image's or one less: a 3×3 convolution for each of the four places of a pixel, shuffled. Where few channels come out
+    a processor takes a third less for that."""
+    assert isinstance(layer, nn.ConvTranspose2d)
+    inputs, outputs = layer.weight.shape[:2]
+    # taps k = 0, 2, 4 reach even pixels from pixels 1, 0, −1 away, taps 1, 3 odd ones from 1, 0; a sixth would be 0
+    taps = nn.functional.pad(layer.weight, (0, 1, 0, 1)).view(inputs, outputs, 3, 2, 3, 2).flip(2, 4)
+    kernel = taps.permute(1, 3, 5, 0, 2, 4).reshape(4 * outputs, inputs, 3, 3)
+    bias = None if layer.bias is None else layer.bias.repeat_interleave(4)
+    placed = nn.functional.conv2d(image, kernel, bias, padding=1)
+    return nn.functional.pixel_shuffle(placed, 2)[..., : size[0], : size[1]]
 
 
 class SubpixelDecoder(nn.Module):
@@ -84,7 +105,7 @@ class SubpixelDecoder(nn.Module):
         self.sums = LightSums(shape)
 
     def forward(self, latent: Tensor) -> Tensor:
-        image = self.layers(self.first(latent).view(-1, self.channels, *self.size))
+        image = self.layers(channels_last(self.first(latent).view(-1, self.channels, *self.size)))
         return self.head(self.last(image).squeeze(1)[:, : self.shape[0], : self.shape[1]])
 
     def light_sums(self, latent: Tensor) -> Tensor:

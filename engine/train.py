@@ -155,13 +155,15 @@ class Training:
                 group["lr"] = rate
             for turn in range(phase.steps):
                 losses = phase.loss(batches[turn % len(batches)], self.rng)
-                values = {name: float(value.detach()) for name, value in losses.items()}
+                # one transfer from a GPU, which it waits for, instead of one for each term
+                values = dict(zip(losses, torch.stack([v.detach() for v in losses.values()]).tolist(), strict=True))
                 for name, value in values.items():
                     if not math.isfinite(value):
                         raise NonFinite(phase.name, name, self.step, value)
                 gradients = torch.autograd.grad(losses["total"], phase.parameters)
                 for parameter, gradient in zip(phase.parameters, gradients, strict=True):
-                    parameter.grad = gradient
+                    # the optimiser takes both as they lie in memory, and convolutions lay gradients out their own way
+                    parameter.grad = gradient.contiguous()
                 optimiser.step()
                 if phase.clip is not None:
                     with torch.no_grad():

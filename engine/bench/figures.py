@@ -33,7 +33,8 @@ def figure(
     **more: Any,
 ) -> dict[str, Any]:
     """A figure of a record. unit: "" of a ratio. most, least: its target from above or from below; a figure that has
-    one says whether it is `met`. more: what else belongs to it (counts, a floor, what it was measured beside)."""
+    one says whether it is `met`. more: what else belongs to it (counts, a floor, what it was measured beside). It is
+    said on stderr at once, since a benchmark takes minutes."""
     found: dict[str, Any] = {"name": name, "value": value, "unit": unit}
     if quartiles is not None:
         found["quartiles"] = list(quartiles)
@@ -41,14 +42,12 @@ def figure(
         found |= {"at_most": most, "met": value <= most}
     if least is not None:
         found |= {"at_least": least, "met": value >= least}
+    print(line(found), file=sys.stderr)
     return found | more
 
 
 def record(bench: str, figures: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """A benchmark's answer: figures, the names of those that miss their target, machine and commit. Each figure is said
-    on stderr as well, a line each."""
-    for one in figures:
-        print(line(one), file=sys.stderr)
+    """A benchmark's answer: figures, the names of those that miss their target, machine and commit."""
     missed = [one["name"] for one in figures if not one.get("met", True)]
     return {"bench": bench, "machine": machine(), "commit": commit(), "missed": missed, **more, "figures": figures}
 
@@ -56,6 +55,8 @@ def record(bench: str, figures: list[dict[str, Any]], **more: Any) -> dict[str, 
 def line(one: dict[str, Any]) -> str:
     """A figure in one line."""
     said = f"{one['name']}: {one['value']:,.4g} {one['unit']}".rstrip()
+    if "error" in one:
+        said += " ± {:,.2g}".format(one["error"])
     if "quartiles" in one:
         said += " ({:,.4g}–{:,.4g})".format(*one["quartiles"])
     for bound, sign in (("at_most", "≤"), ("at_least", "≥")):

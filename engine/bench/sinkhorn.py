@@ -10,16 +10,14 @@ itself, in every iteration), each at what one costs in the cache, measured in th
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from statistics import median, quantiles
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from engine import losses, sinkhorn
-from engine.bench.rows import commit
+from engine.bench import figures
+from engine.bench.figures import figure
 
 BLUR, SCALING, WIDTH, CLASSES = 0.05, 0.5, 16, 10
 TARGETS = {"cpu": {"whole": 0.20, "classes": 0.03}, "cuda": {"whole": 0.33}}
@@ -30,29 +28,14 @@ SIZES = {"cpu": (100, 300, 1000, 3000), "cuda": (1000, 8000)}
 def run(quick: bool = False) -> dict[str, Any]:
     """Ratios by number of points, whole clouds and class by class. `quick`: fewer repetitions."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    threads = torch.get_num_threads()
+    threads, repetitions = torch.get_num_threads(), 3 if quick else 15
     torch.set_num_threads(1)
     try:
-        rows = [compared(n, device, of, 3 if quick else 15) for n in SIZES[device] for of in ("whole", "classes")]
+        found = [compared(n, device, of, repetitions) for n in SIZES[device] for of in ("whole", "classes")]
     finally:
         torch.set_num_threads(threads)
-    wanted = TARGETS[device]
-    for row in rows:
-        row["target"] = wanted.get(row["of"]) if row["points"] in (1000, 8000) else None
-        row["met"] = row["target"] is None or row["ratio"] <= row["target"]
-    return {
-        "bench": "sinkhorn",
-        "device": torch.cuda.get_device_name() if device == "cuda" else device,
-        "threads": 1,
-        "blur": BLUR,
-        "scaling": SCALING,
-        "width": WIDTH,
-        "classes": CLASSES,
-        "torch": torch.__version__,
-        "commit": commit(),
-        "met": all(row["met"] for row in rows),
-        "rows": rows,
-    }
+    setting = {"blur": BLUR, "scaling": SCALING, "width": WIDTH, "classes": CLASSES, "threads": 1}
+    return figures.record("sinkhorn", found, **setting)
 
 
 def clouds(n: int, device: str, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]:
@@ -85,32 +68,28 @@ def compared(n: int, device: str, of: Literal["whole", "classes"], repetitions: 
             return _answer(losses.sinkhorn_divergence(x, y, BLUR, SCALING), x, y)
         return _answer(losses.sinkhorn_by_class(x, y, classes, BLUR, SCALING), x, y)
 
-    seconds = [(_seconds(ours, device), _seconds(theirs, device)) for _ in range(repetitions + 1)][1:]
-    low, ratio, high = quantiles([one / other for one, other in seconds], n=4)
-    row = {
-        "points": n,
-        "of": of,
-        "ms": 1000 * median([one for one, _ in seconds]),
-        "geomloss_ms": 1000 * median([other for _, other in seconds]),
-        "ratio": ratio,
-        "quartiles": [low, high],
-    }
+    seconds = figures.pairs(ours, theirs, repetitions, figures.own_time if device == "cpu" else figures.wall)
+    value, quartiles = figures.ratio(seconds)
+    own, other = (figures.middle(column)[0] for column in zip(*seconds, strict=True))
+    more: dict[str, Any] = {"points": n, "ms": 1000 * own, "geomloss_ms": 1000 * other}
     if of == "whole":
         exact = theirs(*(z.detach().double().requires_grad_() for z in (x, y)))
-        row["value_error"], row["gradient_error"] = _apart(ours(), exact)
-        row["geomloss_value_error"], row["geomloss_gradient_error"] = _apart(theirs(), exact)
+        more["value_error"], more["gradient_error"] = _apart(ours(), exact)
+        more["geomloss_value_error"], more["geomloss_gradient_error"] = _apart(theirs(), exact)
     if of == "whole" and device == "cpu":
         times = len(sinkhorn.blurs(BLUR, SCALING, sinkhorn.box(x, y)[1])) + 2
-        row["floor_ms"] = 1000 * 2 * n * n * times * exponential()
-        row["share_of_floor"] = row["floor_ms"] / row["ms"]
-    return row
+        more["floor_ms"] = 1000 * 2 * n * n * times * exponential()
+        more["share_of_floor"] = more["floor_ms"] / more["ms"]
+    most = TARGETS[device].get(of) if n in (1000, 8000) else None
+    what = "whole clouds" if of == "whole" else f"in {CLASSES} classes"
+    return figure(f"{n:,} points, {what}: time over GeomLoss's", value, "", most=most, quartiles=quartiles, **more)
 
 
 def exponential() -> float:
     """Seconds of one exponential among as many as fit the cache."""
     part = torch.linspace(-80, 0, sinkhorn.TILE)
     room = torch.empty_like(part)
-    return median([_seconds(lambda: torch.exp(part, out=room), "cpu") for _ in range(200)]) / len(part)
+    return figures.middle(figures.times(lambda: torch.exp(part, out=room), 200, figures.own_time))[0] / len(part)
 
 
 def _answer(value: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:
@@ -122,15 +101,3 @@ def _apart(found: list[Tensor], exact: list[Tensor]) -> tuple[float, float]:
     value = abs(float(found[0]) - float(exact[0])) / abs(float(exact[0]))
     gradient, right = torch.cat(found[1:]).double(), torch.cat(exact[1:])
     return value, float((gradient - right).norm() / right.norm())
-
-
-def _seconds(work: Callable[[], Any], device: str) -> float:
-    if device == "cpu":
-        begin = time.thread_time()
-        work()
-        return time.thread_time() - begin
-    torch.cuda.synchronize()
-    begin = time.perf_counter()
-    work()
-    torch.cuda.synchronize()
-    return time.perf_counter() - begin

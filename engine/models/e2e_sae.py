@@ -135,9 +135,10 @@ class E2ESAE(Autoencoder):
         codes, drawn = self.encode(x, q), self.prior(q, rng)
         terms = self.fidelity(x, self.decode(codes, q)) | {
             "sinkhorn": self.transport(codes, drawn, q),
-            "diversity": losses.diversity(codes, c.tau, c.diversity_scale),
             "last_layer": losses.last_layer_l2(self.encoder.last),
         }
+        if c.delta or not self.training:
+            terms["diversity"] = losses.diversity(codes, c.tau, c.diversity_scale)
         if self.scored():
             terms["energy_score"] = self.energy_score(drawn, batch, rng)
         return self.weighted(terms)

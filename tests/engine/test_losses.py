@@ -148,17 +148,22 @@ def test_sum_penalty_is_one_at_photon_statistics():
 
 
 # ---------------------------------------------------------------------------------------------------- energy score
-def test_energy_score_is_the_mean_over_pairs_of_each_primary():
-    g, owner = cloud(7, 3, 0), torch.tensor([0, 0, 0, 1, 1, 2, 2])
-    x, seen = cloud(6, 3, 1), torch.tensor([0, 0, 1, 1, 1, 2])
-    brute = 0.0
-    for k in range(3):
+PRIMARIES = st.lists(st.integers(-2, 6), min_size=1, max_size=24)
+
+
+@given(PRIMARIES, PRIMARIES)
+def test_energy_score_is_the_mean_over_pairs_of_each_primary(owners: list[int], seen_owners: list[int]):
+    g, owner = cloud(len(owners), 3, 0), torch.tensor(owners)
+    x, seen = cloud(len(seen_owners), 3, 1), torch.tensor(seen_owners)
+    brute, primaries = 0.0, set(owners)
+    for k in primaries:
         ours, theirs = g[owner == k], x[seen == k]
-        across = np.mean([float((a - b).norm()) for a in ours for b in theirs])
         n = len(ours)
-        among = np.mean([float((ours[i] - ours[j]).norm()) for i in range(n) for j in range(n) if i != j])
-        brute += (across - 0.5 * among) / 3
-    assert float(losses.energy_score(g, owner, x, seen)) == pytest.approx(brute)
+        if len(theirs):
+            brute += np.mean([float((a - b).norm()) for a in ours for b in theirs])
+        if n > 1:
+            brute -= 0.5 * np.mean([float((ours[i] - ours[j]).norm()) for i in range(n) for j in range(n) if i != j])
+    assert float(losses.energy_score(g, owner, x, seen)) == pytest.approx(brute / len(primaries), rel=1e-5, abs=1e-6)
 
 
 def test_energy_score_prefers_the_true_distribution_to_narrower_and_wider_ones():

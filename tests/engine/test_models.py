@@ -349,7 +349,7 @@ def test_reconstruction_reaches_encoder_and_decoder_but_not_the_generator(pixels
 
 
 def test_diversity_and_last_layer_act_on_the_encoder_alone(data):
-    model = sae(data)
+    model = sae(data, delta=0.1)
     terms = model.loss(batch_of(data, 60), rng())
     assert any(reached(terms["diversity"], model.encoder))
     assert sum(reached(terms["last_layer"], model.encoder)) == 1

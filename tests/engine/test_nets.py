@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 
 from engine import light, nets, zdc
 from engine.datasets import base as datasets
-from engine.decoders import ConvolutionDecoder, IntensityDecoder, SpotDecoder, SubpixelDecoder, greys
+from engine.decoders import ConvolutionDecoder, IntensityDecoder, SpotDecoder, SubpixelDecoder, doubled, greys
 from engine.features import ConditionFeatures, LightSums, Moments
 from engine.schema import CONDITIONS, Particle, WrongInput
 from engine.spaces import Space
@@ -348,3 +348,23 @@ def test_k_means_of_fewer_points_than_clusters_leaves_some_empty_and_stays_finit
     centres, label = nets.kmeans(points, 5, seed())
     assert torch.isfinite(centres).all()
     torch.testing.assert_close(centres[label], points)
+
+
+@pytest.mark.parametrize("size", [(14, 10), (13, 9), (14, 9)])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_doubling_an_image_is_the_transposed_convolution(size: tuple[int, int], outputs: int):
+    torch.manual_seed(0)
+    layer = torch.nn.ConvTranspose2d(4, outputs, 5, stride=2, padding=2).double()
+    image = torch.randn(2, 4, 7, 5, dtype=torch.float64, requires_grad=True)
+    with torch.no_grad():
+        torch.nn.init.normal_(layer.bias)
+    weight = torch.randn(2, outputs, *size, dtype=torch.float64)
+    wanted = [image, *layer.parameters()]
+    found, reference = doubled(layer, image, size), layer(image, output_size=size)
+    torch.testing.assert_close(found, reference)
+    for one, other in zip(
+        torch.autograd.grad((found * weight).sum(), wanted),
+        torch.autograd.grad((reference * weight).sum(), wanted),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)

@@ -167,3 +167,17 @@ def test_a_beginning_that_does_nothing_changes_no_bit(data):
             run.advance(rows)
     states = [run.state()[0] for run in (plain, begun)]
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_convolutions_learn_by_the_optimisers_rule_whatever_the_layout_of_their_gradients(data):
+    """Against Adam without fused kernels, which goes by index and not by place in memory."""
+    made = Training("vae", {"width": 4, "decoder": "convolutions"}, data, seed=0)
+    phase, begin = made.phases[0], [p.detach().clone() for p in made.phases[0].parameters]
+    made.advance(made.batches(0)[0])
+    reference = [torch.nn.Parameter(p) for p in begin]
+    for parameter, learned in zip(reference, phase.parameters, strict=True):
+        parameter.grad = learned.grad
+    rate = made.learning_rate(0, phase)
+    torch.optim.Adam(reference, lr=rate, betas=phase.betas, fused=False, foreach=False).step()
+    for parameter, learned in zip(reference, phase.parameters, strict=True):
+        torch.testing.assert_close(parameter.detach(), learned.detach())
