@@ -45,14 +45,19 @@ def run(quick: bool = False) -> dict[str, Any]:
         _python(["-c", "from engine.datasets import zdc_fast; zdc_fast.load()"], told)
         for points in SIZES[:2] if quick else SIZES:
             rows = [apart(points, seed, model, told) for seed in range(1 if quick else 3)]
-            more = {"quartiles": figures.middle([row["first_s"] for row in rows])[1], "most": FIRST_S}
-            found.append(figures.figure(f"first picture of {points}", median(r["first_s"] for r in rows), "s", **more))
-            more = {"quartiles": figures.middle([row["whole_s"] for row in rows])[1]}
-            more |= {"most": WHOLE_S} if points == LARGEST else {}
-            more["stages_s"] = {stage: median(row["stages_s"][stage] for row in rows) for stage in rows[0]["stages_s"]}
-            more["trustworthiness"] = median(row["trustworthiness"] for row in rows)
-            found.append(figures.figure(f"map of {points}", median(row["whole_s"] for row in rows), "s", **more))
-            print(f"  {json.dumps(more['stages_s'])}, {more['trustworthiness']:.4f} trustworthy", file=sys.stderr)
+            first, whole = (figures.middle([row[name] for row in rows]) for name in ("first_s", "whole_s"))
+            stages = {stage: median(row["stages_s"][stage] for row in rows) for stage in rows[0]["stages_s"]}
+            kept = median(row["trustworthiness"] for row in rows)
+            at_most = WHOLE_S if points == LARGEST else None
+            found += [
+                figures.figure(f"first picture of {points}", first[0], "s", quartiles=first[1], most=FIRST_S),
+                figures.figure(
+                    f"map of {points}", whole[0], "s", quartiles=whole[1], most=at_most, stages_s=stages,
+                    trustworthiness=kept,
+                ),
+            ]  # fmt: skip
+            split = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in stages.items())
+            print(f"{points} points: {split}; trustworthiness {kept:.4f}", file=sys.stderr)
         started = figures.middle([row["engine_s"] for row in rows])
         found.append(figures.figure("start of the engine", started[0], "s", quartiles=started[1]))
     return figures.record("maps", found, neighbours=NEAREST, showers=SHOWERS)
