@@ -63,6 +63,16 @@ class AutoencoderConfig(Config):
     )  # fmt: skip
 
 
+def transport_block() -> int:
+    """The option of models that transport codes."""
+    return option(
+        0, "Points of one transport problem: a larger batch is cut at random into problems of this size, whose cost "
+        "grows with the batch instead of its square; 0 is the whole batch. The smaller the blocks, the narrower the "
+        "cloud that comes nearest to another: codes under-disperse, so take the largest that time allows.",
+        ge=0, le=20_000, unit="points", source="own; arXiv:1910.04091 on transport of minibatches", group="Losses",
+    )  # fmt: skip
+
+
 class Autoencoder(Model):
     """Encoder, decoder, and the terms that compare a shower with what the decoder makes of a code."""
 

@@ -31,10 +31,13 @@ EARLY, LATE = 250, 500
 MOVED = 250
 """Iterations of a map that starts from the one of another checkpoint."""
 FRAME_EVERY = 25
+THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+"""Of the map's process; openTSNE is told its number. Threads that wait for each other would spin, which on cores that
+are busy with other work made a map of 1000 points six times as slow."""
 RETRY_S = 30.0
 """A failed map is not tried again at once: pages ask every second."""
-FEW = 4000
-"""Points up to which a tree is quicker than interpolation."""
+FEW = 6000
+"""Points up to which a tree is quicker than interpolation [measured]."""
 KEPT = 64
 """Finished maps held in memory."""
 
@@ -64,9 +67,9 @@ def tsne(
     threads: int = 1,
 ) -> NDArray[np.float32]:
     """t-SNE (N, 2) of latent codes or other features (N, d) with exact neighbours, from `start` or the principal
-    components; `show` sees share done and points on the way. near: what `manifold.nearest` found, where it was asked;
-    it must be three times the perplexity at least. threads: change nothing but the time. Raises `WrongInput` for codes
-    that are not finite."""
+    components; `show` sees share done and points, from the start on. near: what `manifold.nearest` found, where it was
+    asked; it must be three times the perplexity at least. threads: change nothing but the time. Raises `WrongInput` for
+    codes that are not finite."""
     import openTSNE
     from openTSNE.affinity import PerplexityBasedNN
     from openTSNE.nearest_neighbors import PrecomputedNeighbors
@@ -92,6 +95,7 @@ def tsne(
         first, affinities, negative_gradient_method="fft" if len(first) > FEW else "bh", n_jobs=threads,
         random_state=seed, callbacks=report, callbacks_every_iters=FRAME_EVERY,
     )  # fmt: skip
+    show(0.0, np.asarray(first, np.float32))
     if start is None:
         embedding.optimize(EARLY, exaggeration=12, momentum=0.5, inplace=True)
         done = EARLY
@@ -115,7 +119,8 @@ def receive(pipe: IO[bytes]) -> Arrays | None:
 
 
 def work(requests: IO[bytes], frames: IO[bytes]) -> None:
-    """Answer requests until the pipe ends: what the process of this module does."""
+    """Answer requests until the pipe ends: what the process of this module does. Each frame names the `stage` that it
+    ends or goes on with."""
     import openTSNE  # noqa: F401 - two seconds, best spent before the first request
 
     while (request := receive(requests)) is not None:
@@ -123,17 +128,18 @@ def work(requests: IO[bytes], frames: IO[bytes]) -> None:
         meta = request.meta
 
         def show(share: float, xy: NDArray) -> None:
-            send(frames, Arrays({"xy": xy}, {"progress": share}))
+            send(frames, Arrays({"xy": xy}, {"progress": share, "stage": "optimisation" if share else "affinities"}))
 
         try:
+            send(frames, Arrays({}, {"progress": 0.0, "stage": "start"}))
             features = request["features"]
             n = len(features) // 2
             k, reach = manifold.about(n), int(3 * min(meta["perplexity"], (len(features) - 2) / 3))
             near = manifold.nearest(features, max(k, reach))
             ratio = manifold.log_ratio(near[0][:, :k], n)
-            send(frames, Arrays({"density": ratio}, {"progress": 0.0}))
+            send(frames, Arrays({"density": ratio}, {"progress": 0.0, "stage": "neighbours"}))
             xy = tsne(features, start, meta["perplexity"], meta["seed"], show, near, meta["threads"])
-            send(frames, Arrays({"xy": xy}, {"progress": 1.0, "done": True}))
+            send(frames, Arrays({"xy": xy}, {"progress": 1.0, "stage": "optimisation", "done": True}))
         except Exception as error:  # the boundary of the process: the map fails, the next one gets its chance
             said = str(error) if isinstance(error, WrongInput) else f"{type(error).__name__}: {error}"
             send(frames, Arrays({"xy": np.zeros((0, 2))}, {"error": said}))
@@ -218,13 +224,15 @@ class Maps:
             self.keep(run, made.path)
 
     def _compute(self, made: Map, prepare: Prepare, settings: dict[str, Any]) -> None:
+        begin = time.monotonic()
+        worker = self.warm()  # it imports while the points are made
         arrays, features = prepare()
         before = self._before(made, settings["tail"], len(features))
         first = principal(features) if before is None else before
-        made.begin = time.monotonic()
+        made.begin = now = time.monotonic()
+        took = {"points": now - begin}
         made.arrays = {**arrays, "xy": np.asarray(first, np.float32)}
         made.meta = made.meta | {"state": "running", "neighbours": manifold.about(len(features) // 2)}
-        worker = self.warm()
         assert worker.stdin is not None
         assert worker.stdout is not None
         request = {"features": features, **({} if before is None else {"start": before})}
@@ -233,8 +241,10 @@ class Maps:
             frame = receive(worker.stdout)
             if frame is None or "error" in frame.meta:
                 raise EngineError("the map's process ended" if frame is None else frame.meta["error"])
+            stage, before_it, now = frame.meta["stage"], now, time.monotonic()
+            took[stage] = took.get(stage, 0.0) + now - before_it
             made.arrays = {**made.arrays, **frame.arrays}
-            made.meta = made.meta | {"progress": frame.meta["progress"]}
+            made.meta = made.meta | {"progress": frame.meta["progress"], "seconds": dict(took)}
             if frame.meta.get("done"):
                 break
         made.meta = made.meta | {"state": "done", "progress": 1.0, "eta_s": 0.0}
@@ -256,7 +266,7 @@ class Maps:
             self._worker = subprocess.Popen(
                 ["nice", "-n", "5", sys.executable, "-m", "engine.latent"], stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, start_new_session=True,
-                env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                env=os.environ | {"PYTHONPATH": path, **THREADS},
             )  # fmt: skip
         return self._worker
 

@@ -112,7 +112,7 @@ def epoch(title: str, settings: dict[str, Any], data: Any, device: str, quick: b
     parts: dict[str, figures.Work] = {
         "encoder": lambda: model.encode(batch.showers, batch.conditions).sum().backward(),
         "decoder": decode,
-        "sinkhorn": lambda: model.transport(codes, drawn, batch.conditions).backward(),
+        "sinkhorn": lambda: model.transport(codes, drawn, batch.conditions, training.rng).backward(),
         "floor": lambda: [layer() for layer in layers],
     }
     share: dict[str, list[float]] = {name: [] for name in parts}

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from engine import losses, nets
-from engine.autoencoder import Autoencoder, AutoencoderConfig
+from engine.autoencoder import Autoencoder, AutoencoderConfig, transport_block
 from engine.config import PAPER, merged, option
 from engine.models.base import Batch, Phase
 from engine.spaces import Space
@@ -54,6 +54,7 @@ class E2ESAEConfig(AutoencoderConfig):
         "What solves the transport: GeomLoss, or the same algorithm written for a batch's size, three times as fast.",
         source="GeomLoss is the paper's", group="Losses",
     )  # fmt: skip
+    transport_block: int = transport_block()
     condition_scale: float = option(
         5.0, "Factor on the conditions in the transport cost: how dear it is to pair different particles.", ge=0,
         le=1000, source=f"{PAPER} Eq. (8); 5–20 worked", group="Losses",
@@ -134,7 +135,7 @@ class E2ESAE(Autoencoder):
         c, x, q = self.config, batch.showers, batch.conditions
         codes, drawn = self.encode(x, q), self.prior(q, rng)
         terms = self.fidelity(x, self.decode(codes, q)) | {
-            "sinkhorn": self.transport(codes, drawn, q),
+            "sinkhorn": self.transport(codes, drawn, q, rng),
             "last_layer": losses.last_layer_l2(self.encoder.last),
         }
         if c.delta or not self.training:
@@ -148,12 +149,20 @@ class E2ESAE(Autoencoder):
         own = {"sinkhorn": c.beta, "diversity": c.delta, "last_layer": c.gamma}
         return {"reconstruction": 1.0, **own, **shared}
 
-    def transport(self, codes: Tensor, drawn: Tensor, conditions: Tensor) -> Tensor:
-        """S_ε(enc(X)⌢Q, gen(noise, Q)⌢Q), Eq. (8); Eq. (4) without conditions."""
-        c = self.config
+    def transport(self, codes: Tensor, drawn: Tensor, conditions: Tensor, rng: Generator) -> Tensor:
+        """S_ε(enc(X)⌢Q, gen(noise, Q)⌢Q), Eq. (8); Eq. (4) without conditions. rng: of the blocks, drawn from only
+        where the batch is cut."""
+        c, classes = self.config, None
         if self.features and self.space.classes and self.apart(codes, drawn):
-            return losses.sinkhorn_by_class(codes, drawn, conditions[:, 0], c.blur, solver=c.solver)
-        codes, drawn = (self.joined(points, conditions, c.condition_scale) for points in (codes, drawn))
+            classes = conditions[:, 0]
+        else:
+            codes, drawn = (self.joined(points, conditions, c.condition_scale) for points in (codes, drawn))
+        if 0 < c.transport_block < len(codes):
+            return losses.sinkhorn_in_blocks(
+                codes, drawn, c.transport_block, rng, c.blur, solver=c.solver, classes=classes
+            )
+        if classes is not None:
+            return losses.sinkhorn_by_class(codes, drawn, classes, c.blur, solver=c.solver)
         return losses.sinkhorn_divergence(codes, drawn, c.blur, solver=c.solver)
 
     def apart(self, codes: Tensor, drawn: Tensor) -> bool:

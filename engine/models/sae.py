@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from engine import losses
-from engine.autoencoder import PriorAutoencoder, PriorConfig
+from engine.autoencoder import PriorAutoencoder, PriorConfig, transport_block
 from engine.config import merged, option
 
 
@@ -38,6 +38,7 @@ class SAEConfig(PriorConfig):
         "What solves the transport: GeomLoss, or the same algorithm written for a batch's size, three times as fast.",
         source="GeomLoss is the papers'", group="Losses",
     )  # fmt: skip
+    transport_block: int = transport_block()
 
 
 class SAE(PriorAutoencoder):
@@ -67,4 +68,7 @@ class SAE(PriorAutoencoder):
         return self.placed(noise)  # directions of normal points are uniform on the sphere
 
     def divergence(self, codes: Tensor, drawn: Tensor, rng: Generator) -> Tensor:
-        return losses.sinkhorn_divergence(codes, drawn, self.config.blur, solver=self.config.solver)
+        c = self.config
+        if 0 < c.transport_block < len(codes):
+            return losses.sinkhorn_in_blocks(codes, drawn, c.transport_block, rng, c.blur, solver=c.solver)
+        return losses.sinkhorn_divergence(codes, drawn, c.blur, solver=c.solver)

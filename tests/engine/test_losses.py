@@ -90,6 +90,66 @@ def test_dear_conditions_keep_particles_apart():
     assert dear == pytest.approx(0.5, rel=1e-2)
 
 
+def cut(n: int, most: int, seed: int = 0) -> list[torch.Tensor]:
+    """Rows of each block of n points."""
+    owner = losses.blocks(torch.zeros(n), most, torch.Generator().manual_seed(seed))
+    return [(owner == k).nonzero().squeeze(1) for k in range(int(owner.max()) + 1)]
+
+
+@given(st.integers(1, 200), st.integers(1, 250), st.integers(0, 100))
+def test_blocks_are_the_fewest_of_their_size_hold_every_row_once_and_differ_by_one_at_most(n, most, seed):
+    sizes = [len(rows) for rows in cut(n, most, seed)]
+    assert sum(sizes) == n
+    assert len(sizes) == math.ceil(n / most)
+    assert max(sizes) <= most
+    assert max(sizes) - min(sizes) <= 1
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=80), st.integers(1, 30))
+def test_no_block_holds_two_classes_and_a_class_that_fits_is_one_block(classes, most):
+    told = torch.tensor(classes)
+    owner = losses.blocks(told, most, torch.Generator().manual_seed(0))
+    for k in owner.unique():
+        assert len(told[owner == k].unique()) == 1
+    for c in told.unique():
+        assert len(owner[told == c].unique()) == math.ceil(int((told == c).sum()) / most)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(2, 60), st.integers(1, 70), st.integers(0, 50))
+def test_transport_in_blocks_is_the_mean_of_blocks_by_brute_force_and_draws_both_clouds(n, most, seed):
+    x, y = cloud(n, 3, seed).requires_grad_(), (1.5 * cloud(n, 3, seed + 1)).requires_grad_()
+    more = {"blur": 0.5, "scaling": 0.999}  # so slow a descent that the diameter it begins at does not matter
+    value = losses.sinkhorn_in_blocks(x, y, most, torch.Generator().manual_seed(seed), **more)
+    whole = sum((len(r) / n * losses.sinkhorn_divergence(x[r], y[r], **more) for r in cut(n, most, seed)), x.sum() * 0)
+    assert float(value.detach()) == pytest.approx(float(whole.detach()), rel=1e-4, abs=1e-9)
+    mine, brute = (torch.autograd.grad(one, (x, y)) for one in (value, whole))
+    for one, other in zip(mine, brute, strict=True):
+        assert (one.norm(dim=1) > 0).all()
+        assert float((one - other).norm() / other.norm()) < 1e-3
+
+
+@pytest.mark.parametrize("solver", ["own", "geomloss"])
+def test_a_block_that_holds_the_whole_cloud_is_the_whole_cloud(solver):
+    x, y = cloud(40, 3, 0), cloud(40, 3, 1) + 0.3
+    block = losses.sinkhorn_in_blocks(x, y, 40, torch.Generator().manual_seed(5), 0.2, solver=solver)
+    assert float(block) == pytest.approx(float(losses.sinkhorn_divergence(x, y, 0.2, solver=solver)), rel=1e-9)
+
+
+def test_a_seed_cuts_the_same_blocks_and_another_seed_others():
+    x, y = cloud(50, 3, 0, torch.float32), cloud(50, 3, 1, torch.float32)
+    one, again, other = (losses.sinkhorn_in_blocks(x, y, 16, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
+def test_smaller_blocks_tell_two_samples_of_one_distribution_farther_apart():
+    x, y = cloud(512, 8, 0), cloud(512, 8, 1)
+    apart = [float(losses.sinkhorn_in_blocks(x, y, most, torch.Generator().manual_seed(0))) for most in (8, 64, 512)]
+    assert apart == sorted(apart, reverse=True)
+    assert apart[0] > 1.5 * apart[2]
+
+
 # --------------------------------------------------------------------------------------------------------- pyramid
 @settings(deadline=None, max_examples=20)
 @given(st.integers(5, 47), st.integers(5, 47), st.integers(1, 5))
