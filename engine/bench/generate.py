@@ -6,8 +6,10 @@ At batch 1 all is on one core and in its own time; larger batches take all cores
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from engine.models.e2e_sae import E2ESAE
 from engine.schema import EngineError
 
 BATCHES = (1, 100, 10_000)
+INPUTS = ("noise", "conditions")
 PARTICLES = 60
 """Simulated with Geant4 where it is installed."""
 
@@ -130,11 +133,14 @@ def exported(model: E2ESAE, conditions: Tensor, repetitions: int) -> list[dict[s
     graph, noise, one = Graph(model).eval(), torch.randn(1, model.noise_width), conditions[:1]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        torch.onnx.export(graph, (noise, one), path, input_names=["noise", "conditions"], dynamo=True, verbose=False)
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it names what else is not installed
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch about itself
+            torch.onnx.export(graph, (noise, one), path, input_names=list(INPUTS), dynamo=True, verbose=False)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    given = {"noise": noise.numpy(), "conditions": one.numpy()}
+    given = dict(zip(INPUTS, (noise.numpy(), one.numpy()), strict=True))
 
     def with_torch() -> NDArray:
         with torch.inference_mode():

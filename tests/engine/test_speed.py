@@ -105,7 +105,7 @@ def test_a_first_convolution_takes_no_gradient_of_the_showers(data):
 # ---------------------------------------------------------------------------------------------------------- generation
 def test_the_exported_graph_is_generation_without_its_draws(data):
     model, _ = models.load(min(generate.FOLDER.glob("*.safetensors")), "cpu")
-    conditions = torch.from_numpy(data.conditions[:7]).float()
+    conditions = torch.tensor(data.conditions[:7], dtype=torch.float32)
     noise = torch.randn(7, model.noise_width)
     with torch.no_grad():
         found = generate.Graph(model)(noise, conditions)
@@ -117,6 +117,6 @@ def test_onnx_runtime_gives_the_light_that_torch_does(data):
     for name in ("onnxruntime", "onnxscript"):
         pytest.importorskip(name, reason=f"{name} is not installed")
     model, _ = models.load(min(generate.FOLDER.glob("*.safetensors")), "cpu")
-    found = generate.exported(model, torch.from_numpy(data.conditions[:1]).float(), 2)
+    found = generate.exported(model, torch.tensor(data.conditions[:1], dtype=torch.float32), 2)
     assert [one["name"].split(":")[0] for one in found] == ["torch", "ONNX Runtime"]
     assert found[0]["apart"] < 1e-4
