@@ -31,26 +31,35 @@ TILE = 1 << 17
 """Numbers worked on at once by a CPU: what its second cache holds beside the costs."""
 
 Pair = tuple[Tensor, Tensor]
+Tile = tuple[slice, slice, slice]
 
 
 class Problem(NamedTuple):
-    """A batch of transport problems from clouds `start` (B, n, d) to clouds `end` (B, m, d), of equal weights.
+    """A batch of transport problems from clouds `start` (B, n, d) to clouds `end` (B, m, d), of equal weights. What is
+    known of the points of both stands side by side, (B, n + m), or once, (B, n), where both clouds are one.
 
-    cost: (B, n, m). f (B, n), g (B, m): potentials. first, last (B, n) and (B, m): weight of each point; 0 where a row
-    only fills up the batch. full: whether none does. own: whether both clouds are one. apart: whether rows and columns
-    of one plan have differed by more than floats do.
+    cost: (B, n, m), of which a plan is needed on the `tiles`. potential: f of the start, then g of the end, doubles. share: the logarithm of what a point of the
+    other side weighs, doubles. closed: 0, or −∞ where a row only fills up the batch; None where none does. apart:
+    whether rows and columns of one plan have differed by more than floats do.
     """
 
     start: Tensor
     end: Tensor
     cost: Tensor
-    f: Tensor
-    g: Tensor
-    first: Tensor
-    last: Tensor
-    full: bool
-    own: bool
+    tiles: list[Tile]
+    potential: Tensor
+    share: Tensor
+    closed: Tensor | None
     apart: bool = False
+
+    @property
+    def own(self) -> bool:
+        """Whether both clouds are one."""
+        return self.start is self.end
+
+    def sides(self, both: Tensor) -> Pair:
+        """The parts of a tensor (B, n + m) that belong to start and end."""
+        return (both, both) if self.own else (both[:, : self.start.shape[1]], both[:, self.start.shape[1] :])
 
 
 def divergence(
@@ -111,126 +120,143 @@ def solve(x: Tensor, y: Tensor, descent: list[float], sizes: Tensor | None = Non
     weight; and the gradients of S_ε with respect to x and y, over the points' weights."""
     if together := x.shape == y.shape and x.shape[1] ** 2 <= TILE:
         # small clouds, where what a call costs is more than what it computes: x to y and each to itself as one batch
-        sizes = sizes if sizes is None else sizes.repeat(3)
-        problems = [_problem(torch.cat([x, x, y]), torch.cat([y, x, y]), sizes, False, len(x))]
+        sizes = sizes if sizes is None else sizes.repeat_interleave(3)
+        start, end = (torch.stack(clouds, 1).flatten(0, 1) for clouds in ((x, x, y), (y, x, y)))
+        problems = [_problem(start, end, sizes)]
+        problems[0].cost.unflatten(0, (-1, 3))[:, 1:].diagonal(dim1=2, dim2=3).zero_()
     else:
-        problems = [_problem(*pair, sizes, pair[0] is pair[1], 0) for pair in ((x, y), (x, x), (y, y))]
+        problems = [_problem(*pair, sizes) for pair in ((x, y), (x, x), (y, y))]
     before = descent[0]
     for k, blur in enumerate([descent[0], *descent]):
         change = -(blur**2) if k == 0 else -0.5 * blur**2  # from no potential at all, then half way
         for number, p in enumerate(problems):
-            p, rows, columns = _softmins(p, blur**2, before**2, False)
-            problems[number] = p._replace(f=p.f + change * rows[0], g=p.g + change * columns[0])
+            p, found, _ = _softmins(p, blur**2, before**2, False)
+            problems[number] = p._replace(potential=p.potential.add_(found, alpha=change))
         before = blur
-    ends = [(p, *_softmins(p, before**2, before**2, True)[1:]) for p in problems]
-    f, g = (
-        [p.f - before**2 * rows[0] for p, rows, _ in ends],
-        [p.g - before**2 * columns[0] for p, _, columns in ends],
-    )
-    forth, back = [rows[1] for _, rows, _ in ends], [columns[1] for _, _, columns in ends]
+    ends = [_softmins(p, before**2, before**2, True) for p in problems]
+    f, g = zip(*(p.sides(p.potential - before**2 * found) for p, found, _ in ends), strict=True)
+    forth, back = zip(*(leads for _, _, leads in ends), strict=True)
     if together:
-        f, g, forth, back = (kind[0].chunk(3) for kind in (f, g, forth, back))
+        f, g, forth, back = (kind[0].unflatten(0, (-1, 3)).unbind(1) for kind in (f, g, forth, back))
     # where potentials of a cloud with itself drift apart, by rounding, their mean stays
     potentials = f[0] - (f[1] + g[1]) / 2, g[0] - (f[2] + g[2]) / 2
     # a point is drawn to where the plan takes it on average, and away from where it takes it within its own cloud
     return potentials, (forth[1] - forth[0], forth[2] - back[0])
 
 
-def _problem(start: Tensor, end: Tensor, sizes: Tensor | None, own: bool, others: int) -> Problem:
-    """others: of the batch so many are between different clouds, the rest of a cloud with itself; none where `own`."""
+def _problem(start: Tensor, end: Tensor, sizes: Tensor | None) -> Problem:
+    own = start is end
     half = [0.5 * z.square().sum(2) for z in (start, end)]
     cost = torch.baddbmm(half[0][:, :, None] + half[1][:, None, :], start, end.mT, alpha=-1).clamp_(min=0)
-    if own or others:  # a point is at no distance of itself, which rounding would make one
-        cost[others:].diagonal(dim1=1, dim2=2).zero_()
-    # what rounding does to a potential grows from one iteration to the next: ε falls faster than they settle
-    f, g = (torch.zeros_like(z, dtype=torch.float64) for z in half)
-    return Problem(start, end, cost, f, g, weights(start, sizes), weights(end, sizes), sizes is None, own)
+    if own:  # a point is at no distance of itself, which rounding would make one
+        cost.diagonal(dim1=1, dim2=2).zero_()
+    at = [weights(z, sizes).double() for z in ((start,) if own else (start, end))]
+    # what a point weighs is the same for all of its cloud; sums run over points of the other one
+    share = torch.cat(
+        [z.amax(1, keepdim=True).log().expand_as(other) for z, other in zip(at[::-1], at, strict=True)], 1
+    )
+    closed = None if sizes is None else torch.cat([z.log().clamp(max=0).masked_fill(z > 0, 0) for z in at], 1)
+    # what rounding does to a potential grows from one iteration to the next, so they are doubles: ε falls faster than
+    # they settle
+    extents = [max(cost.shape[1:])] * len(cost) if sizes is None else sizes.tolist()
+    return Problem(start, end, cost, list(_tiles(cost.shape, own, extents)), torch.zeros_like(share), share, closed)
 
 
-Said = tuple[Tensor, Tensor]
-"""Of the rows or columns of a plan, (B, n): the logarithm of their sum over weights, which times −ε is what a softmin
-changes in a potential; and where they lead on average (B, n, d), empty where that is not asked for."""
+Leads = tuple[Tensor, Tensor]
+"""Where the rows and columns of a plan lead on average, (B, n, d) and (B, m, d); empty where that is not asked for."""
 
 
-def _softmins(p: Problem, epsilon: float, before: float, leading: bool) -> tuple[Problem, Said, Said]:
-    """What rows and columns of the plan exp((f_i + g_j − C_ij)/ε) say. before: ε of the iteration from which the
+def _softmins(p: Problem, epsilon: float, before: float, leading: bool) -> tuple[Problem, Tensor, Leads]:
+    """The logarithm (B, n + m) of what rows and columns of the plan exp((f_i + g_j − C_ij)/ε) sum to over weights, which
+    times −ε is what a softmin changes in a potential; and where they lead. before: ε of the iteration from which the
     potentials come; leading: whether they are asked where they lead."""
     if p.cost.device.type == "cpu" and not p.apart:
         if found := _together(p, epsilon, before, leading):
             return p, *found
         p = p._replace(apart=True)
-    rows = _apart(p.cost, p.f, p.g, p.last, p.end if leading else None, epsilon)
-    return p, rows, (
-        rows if p.own else _apart(p.cost.mT, p.g, p.f, p.first, p.start if leading else None, epsilon)
-    )  # fmt: skip
+    shut = 0.0 if p.closed is None else p.closed
+    level = (p.potential / epsilon + shut).to(p.cost.dtype)
+    first, last = p.sides(level)
+    rows, forth = _apart(p.cost, last, p.end if leading else None, epsilon)
+    if p.own:
+        return p, rows + p.share + p.potential / epsilon, (forth, forth)
+    columns, back = _apart(p.cost.mT, first, p.start if leading else None, epsilon)
+    return p, torch.cat([rows, columns], 1) + p.share + p.potential / epsilon, (forth, back)
 
 
-def _together(p: Problem, epsilon: float, before: float, leading: bool) -> tuple[Said, Said] | None:
+def _together(p: Problem, epsilon: float, before: float, leading: bool) -> tuple[Tensor, Leads] | None:
     """Both from one plan, or None where its rows or columns differ by more than floats do."""
     most = max(p.cost.shape[1:])
-    # each of the potentials that were averaged is a softmin of the other's, so no exponent is above this
-    lift = BRIGHT - before / epsilon * math.log(most)
-    f, g, kind = p.f / epsilon, p.g / epsilon, p.cost.dtype
-    lifted, level = (f + lift).to(kind), g.to(kind)
-    # what rounding did to a point's own potential is no change of it
-    raised = lifted - f, lift + level - g
-    if not p.full:
-        lifted, level = lifted.where(p.first > 0, -math.inf), level.where(p.last > 0, -math.inf)
-    rows, columns = torch.zeros_like(lifted), torch.zeros_like(level)
+    # each of the potentials that were averaged is a softmin of the other's, so no exponent is above this; each side
+    # takes half of it
+    lift = 0.5 * (BRIGHT - before / epsilon * math.log(most))
+    wanted = p.potential / epsilon
+    level = wanted.add(lift).to(p.cost.dtype)
+    # what rounding did to a point's own potential is no change of it; the other side's lift is no part of its own
+    raised = (level - wanted).add_(lift)
+    if p.closed is not None:
+        level.add_(p.closed)
+    first, last = p.sides(level)
+    sums = torch.zeros_like(level)
+    rows, columns = p.sides(sums)
     forth, back = (torch.zeros_like(z[..., : z.shape[2] * leading]) for z in (p.start, p.end))
     room = p.cost.new_empty(max(TILE, most))
-    for b, i, j in _tiles(p.cost.shape, p.own):
+    for b, i, j in p.tiles:
         part = p.cost[b, i, j]
-        plan = torch.add(level[b, None, j], part, alpha=-1 / epsilon, out=room[: part.numel()].view(part.shape))
-        plan.add_(lifted[b, i, None]).clamp_(min=FAINT).exp_()
+        plan = torch.add(last[b, None, j], part, alpha=-1 / epsilon, out=room[: part.numel()].view(part.shape))
+        plan.add_(first[b, i, None]).clamp_(min=FAINT).exp_()
         rows[b, i].add_(plan.sum(2))
-        if not p.own:
+        mirrored = not p.own or i != j
+        if mirrored:
             columns[b, j].add_(plan.sum(1))
-        elif i != j:
-            rows[b, j].add_(plan.sum(1))
         if leading:
             forth[b, i].add_(plan @ p.end[b, j])
-            if not p.own:
-                back[b, j].add_(plan.mT @ p.start[b, i])
-            elif i != j:
-                forth[b, j].add_(plan.mT @ p.start[b, i])
-    sides = [(rows, forth, p.first, p.last, raised[0]), (columns, back, p.last, p.first, raised[1])]
-    found: list[Said] = []
-    for sums, lead, at, far, by in sides[: 2 - p.own]:
-        if not p.full:
-            sums.masked_fill_(at == 0, 1.0)
-        if not SOUND < float(sums.min()) <= float(sums.max()) < math.inf:
-            return None
-        found.append(((sums.double() * far.amax(1, keepdim=True)).log() - by, lead / sums[..., None]))
-    return found[0], found[-1]
+            if mirrored:
+                (forth if p.own else back)[b, j].add_(plan.mT @ p.start[b, i])
+    if p.closed is not None:
+        sums.masked_fill_(p.closed != 0, 1.0)
+    least, largest = sums.aminmax()
+    if not SOUND < float(least) <= float(largest) < math.inf:
+        return None
+    if leading:
+        forth, back = forth / rows[..., None], (forth if p.own else back) / columns[..., None]
+    return sums.double().log_().add_(p.share).sub_(raised), (forth, back)
 
 
-def _apart(cost: Tensor, f: Tensor, g: Tensor, at: Tensor, end: Tensor | None, epsilon: float) -> Said:
-    """The rows alone, the largest exponent taken out of each."""
-    found, lead = torch.empty_like(f), cost.new_empty((*f.shape, 0 if end is None else end.shape[2]))
-    level = (g / epsilon + at.log()).to(cost.dtype)
-    for b, i, j in _tiles(cost.shape, False) if cost.device.type == "cpu" else [(slice(None),) * 3]:
+def _apart(cost: Tensor, level: Tensor, end: Tensor | None, epsilon: float) -> Pair:
+    """The rows alone, (B, n), the largest exponent taken out of each, and where they lead. level: (B, m), g/ε."""
+    found = cost.new_empty(cost.shape[:2], dtype=torch.float64)
+    lead = cost.new_empty((*found.shape, 0 if end is None else end.shape[2]))
+    tiles = _tiles(cost.shape, False, [max(cost.shape)] * len(cost))
+    for b, i, j in tiles if cost.device.type == "cpu" else [(slice(None),) * 3]:
         plan = torch.add(level[b, None, j], cost[b, i, j], alpha=-1 / epsilon)
         top = plan.amax(2, keepdim=True)
         plan.sub_(top).clamp_(min=FAINT).exp_()
         sums = plan.sum(2)
-        found[b, i] = sums.double().log() + top[..., 0] + f[b, i] / epsilon
+        found[b, i] = sums.double().log() + top[..., 0]
         if end is not None:
             lead[b, i] = (plan @ end[b, j]) / sums[..., None]
     return found, lead
 
 
-def _tiles(shape: torch.Size, own: bool) -> Iterator[tuple[slice, slice, slice]]:
-    """Parts of a batch of costs (B, n, m) that fit the cache; where both clouds are one, those on and above the
-    diagonal."""
-    (batch, n, m), whole = shape, slice(None)
-    if n * m <= TILE:
-        yield from ((b, whole, whole) for b in _parts(batch, TILE // (n * m)))
-    elif own:
-        sides = _parts(n, math.isqrt(TILE))
-        yield from ((b, i, j) for b in _parts(batch, 1) for k, i in enumerate(sides) for j in sides[k:])
-    else:
-        yield from ((b, i, whole) for b in _parts(batch, 1) for i in _parts(n, max(1, TILE // m)))
+def _tiles(shape: torch.Size, own: bool, sizes: list[int]) -> Iterator[Tile]:
+    """Parts of a batch of costs (B, n, m) that fit the cache, without most of what only fills up the batch; where both
+    clouds are one, those on and above the diagonal. sizes: of how many points each problem is."""
+    k = 0
+    while k < len(sizes):
+        n, m = (min(sizes[k], side) for side in shape[1:])
+        together = max(1, TILE // (n * m))
+        while max(sizes[k : k + together]) > sizes[k]:  # a larger one among them: up to it
+            together -= 1
+        b = slice(k, min(k + together, len(sizes)))
+        if n * m <= TILE:
+            yield b, slice(0, n), slice(0, m)
+        elif own:
+            sides = _parts(n, math.isqrt(TILE))
+            yield from ((b, i, j) for k, i in enumerate(sides) for j in sides[k:])
+        else:
+            yield from ((b, i, slice(0, m)) for i in _parts(n, max(1, TILE // m)))
+        k = b.stop
 
 
 def _parts(n: int, size: int) -> list[slice]:
