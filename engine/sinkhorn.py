@@ -38,9 +38,9 @@ class Problem(NamedTuple):
     """A batch of transport problems from clouds `start` (B, n, d) to clouds `end` (B, m, d), of equal weights. What is
     known of the points of both stands side by side, (B, n + m), or once, (B, n), where both clouds are one.
 
-    cost: (B, n, m), of which a plan is needed on the `tiles`. potential: f of the start, then g of the end, doubles. share: the logarithm of what a point of the
-    other side weighs, doubles. closed: 0, or −∞ where a row only fills up the batch; None where none does. apart:
-    whether rows and columns of one plan have differed by more than floats do.
+    cost: (B, n, m), of which a plan is needed on the `tiles`. potential: f of the start, then g of the end, doubles.
+    share: the logarithm of what a point of the other side weighs, doubles. closed: 0, or −∞ where a row only fills up
+    the batch; None where none does. apart: whether rows and columns of one plan have differed by more than floats do.
     """
 
     start: Tensor
@@ -167,9 +167,9 @@ Leads = tuple[Tensor, Tensor]
 
 
 def _softmins(p: Problem, epsilon: float, before: float, leading: bool) -> tuple[Problem, Tensor, Leads]:
-    """The logarithm (B, n + m) of what rows and columns of the plan exp((f_i + g_j − C_ij)/ε) sum to over weights, which
-    times −ε is what a softmin changes in a potential; and where they lead. before: ε of the iteration from which the
-    potentials come; leading: whether they are asked where they lead."""
+    """The logarithm (B, n + m) of what rows and columns of the plan exp((f_i + g_j − C_ij)/ε) sum to over weights,
+    which times −ε is what a softmin changes in a potential; and where they lead. before: ε of the iteration from which
+    the potentials come; leading: whether they are asked where they lead."""
     if p.cost.device.type == "cpu" and not p.apart:
         if found := _together(p, epsilon, before, leading):
             return p, *found
