@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import convolve1d
 
 from engine import losses
 
@@ -164,6 +165,19 @@ def test_the_fine_levels_of_a_flat_image_are_dark():
     *fine, rest = losses.laplacian_pyramid(torch.full((1, 44, 44), 7.0), 3)
     assert all(float(level.abs().max()) < 1e-5 for level in fine)
     torch.testing.assert_close(rest, torch.full((1, 11, 11), 7.0))
+
+
+@pytest.mark.parametrize(("h", "w"), [(44, 44), (56, 30), (7, 9)])
+def test_a_level_is_what_the_binomial_filter_leaves(h, w):
+    image = torch.rand(h, w, generator=torch.Generator().manual_seed(h), dtype=torch.float64)
+    smooth = image.numpy()
+    for axis in (0, 1):
+        smooth = convolve1d(smooth, np.array(losses.BINOMIAL) / 16, axis=axis, mode="nearest")
+    coarse = torch.from_numpy(smooth)[::2, ::2]
+    large = torch.nn.functional.interpolate(coarse[None, None], size=(h, w), mode="bilinear", align_corners=False)
+    fine, rest = losses.laplacian_pyramid(image[None], 2)
+    torch.testing.assert_close(fine[0], image - large[0, 0])
+    torch.testing.assert_close(rest[0], coarse)
 
 
 def test_lap1_weighs_levels_by_powers_of_four_and_is_zero_for_equal_images():
