@@ -37,10 +37,8 @@ BATCHES = (125, 250, 500, 1000, 2000, 4000)
 LARGEST = 20_000
 """Of the batches that a config allows."""
 BLOCK = 500
-TRAININGS: dict[str, dict[str, Any]] = {
-    "": {}, " without energy score": {"energy_score_weight": 0.0}, f" in blocks of {BLOCK}": {"transport_block": BLOCK},
-}  # fmt: skip
-"""Of the e2e SAE: the default, and with what grows as the square of a batch left out, one at a time."""
+TRAININGS: dict[str, dict[str, Any]] = {"": {}, f" in blocks of {BLOCK}": {"transport_block": BLOCK}}
+"""Of the e2e SAE: the default, and with transport that does not grow as the square of a batch."""
 POINTS = (1250, 2500, 5000, 10_000, 20_000)
 ROWS = {"showers": (2000, 4000, 8000, 16_000, 32_000), "particles": (5000, 10_000, 20_000, 40_000, 80_000)}
 CLOUD, BLOCKS, WIDTH = 4000, (50, 100, 250, 500, 1000, 2000, 4000), 20
@@ -122,15 +120,14 @@ def step(training: Training, n: int) -> tuple[figures.Work, figures.Work]:
 
 
 def savings(sizes: tuple[int, int], device: str, repetitions: int) -> list[dict[str, Any]]:
-    """Time in blocks over that of the whole batch: of a step and of its transport at the first size, of transport alone
-    at the second, whose energy score would not fit a small machine's memory."""
+    """Time in blocks over that of the whole batch, of a step and of its transport."""
     both = [
         Training("e2e_sae", {"transport_block": block}, datasets.load("zdc_geant4"), 0, device) for block in (BLOCK, 0)
     ]
     found = []
-    for n, names in zip(sizes, (("a step", "transport"), ("transport",)), strict=True):
-        works = zip(*(step(training, n)[-len(names) :] for training in both), strict=True)
-        for name, (cut, whole) in zip(names, works, strict=True):
+    for n in sizes:
+        works = zip(*(step(training, n) for training in both), strict=True)
+        for name, (cut, whole) in zip(("a step", "transport"), works, strict=True):
             value, quartiles = figures.ratio(figures.pairs(cut, whole, repetitions, _clock(device)))
             title = f"{name} in blocks of {BLOCK} over the whole, batch {n}"
             found.append(figures.figure(title, value, "", quartiles=quartiles))
