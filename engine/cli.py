@@ -195,7 +195,8 @@ def bench(args: argparse.Namespace) -> int:
     from engine import benchmarks
     from engine.runs import home
 
-    names = [m.name for m in pkgutil.iter_modules(engine.bench.__path__) if m.name not in ("bundle", "rows", "figures")]
+    shared = ("bundle", "rows", "figures", "live")
+    names = [m.name for m in pkgutil.iter_modules(engine.bench.__path__) if m.name not in shared]
     if args.name not in names:
         raise WrongInput(f"unknown benchmark {args.name!r}: there are {', '.join(names)}")
     run = importlib.import_module(f"engine.bench.{args.name}").run
