@@ -1,6 +1,6 @@
 // What the latency benchmark notes in the page, in the page's own clock; in every page before its own scripts.
 (() => {
-  const bench = (window.bench = { told: [], pictures: [], whole: [], galleries: [], ticks: 0, longest: 0 });
+  const bench = (window.bench = { told: [], pictures: [], whole: [], galleries: [], ticks: 0 });
   const now = () => performance.now(), shown = (work) => requestAnimationFrame(() => requestAnimationFrame(work));
   const find = (selector) => document.querySelector(selector), facts = () => find(".ss-facts.ss-close")?.textContent;
 
@@ -20,9 +20,9 @@
 
   // ------------------------------------------------------------------------------------------------ what pages become
   const selected = () => find("#ss-gallery")?.dataset.selected;
-  const steps = () => find(".st-key-loss_curves")?.parentElement.textContent.match(/up to step ([\d,]+)/)?.[1];
+  const step = () => find("[data-testid='stProgress']")?.textContent;
   async function look() {
-    if (steps() !== bench.steps) { bench.steps = steps(); bench.ticks += 1; }
+    if (step() !== bench.step) { bench.step = step(); bench.ticks += 1; }
     if (bench.released === undefined) return;
     const since = bench.released, rests = find("[data-testid='stApp']")?.dataset.testScriptState === "notRunning";
     if (rests && facts() && facts() !== bench.facts) {
@@ -37,9 +37,6 @@
   bench.released = 0; // the page itself counts as let go at its navigation
   const all = { childList: true, subtree: true, characterData: true, attributeFilter: ["data-test-script-state"] };
   new MutationObserver(look).observe(document, all);
-  new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) bench.longest = Math.max(bench.longest, entry.duration);
-  }).observe({ entryTypes: ["longtask"] });
 
   // -------------------------------------------------------------------------------------- a map from its data to pixels
   bench.arm = () => { Object.assign(bench, { bytes: 0, there: undefined, painted: undefined, drawn: undefined }); };

@@ -37,6 +37,8 @@ ARGUMENTS = [
 """Of the browser: drawing on the processor, as on a laptop without a graphics card, and nothing of its own."""
 VIEWPORT: Any = {"width": 1440, "height": 1000}
 PAGES = ("Generate", "Train", "Latent space", "Compare", "Data", "Manifolds", "Learn", "About")
+DRAWN = ".root[data-state='ready'][data-frames]:not([data-frames='0'])"
+"""The live panel with a shower."""
 AT_REST = "[data-testid='stApp'][data-test-script-state='notRunning']"
 LONGEST_S = 900.0
 END_S = 40.0
@@ -206,7 +208,7 @@ def settled(page: Page) -> None:
 
 def instrument(page: Page) -> Locator:
     """The Generate page's live panel, once it has drawn a shower and everything below it stands."""
-    root = page.locator(".root[data-state='ready'][data-frames]:not([data-frames='0'])")
+    root = page.locator(DRAWN)
     root.wait_for()
     page.get_by_text("Page part drawn in").wait_for()
     settled(page)
