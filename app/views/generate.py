@@ -73,8 +73,8 @@ def instrument(run: RunInfo, dataset: DatasetInfo, book: Catalogue, others: list
         notices.empty(f"{model.title} is unconditional: the sliders move the simulated neighbour, not the model.")
     st.markdown("#### Read-out channels, generated against simulated at the same particles")
     choice = distributions.choose()
-    # All that is asked of the engine is asked here: what is drawn before it and after it reaches the browser in one piece
-    # each, and each piece makes the browser go through its whole page once more.
+    # All that the engine is asked is asked here: what is drawn before and after it reaches the browser in a piece each,
+    # and each piece makes the browser go through its whole page once more.
     request = ensemble_request(run, particle, int(n))
     made = state.keep("ensemble", lambda: state.engine().generate(request))
     near = state.keep("near", lambda: state.engine().nearest(dataset.name, particle, distributions.NEIGHBOURS))
