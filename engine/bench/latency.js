@@ -1,7 +1,7 @@
 // What the latency benchmark notes in the page, in the page's own clock; in every page before its own scripts.
 (() => {
   const bench = (window.bench = { told: [], pictures: [], whole: [], galleries: [], ticks: 0 });
-  const now = () => performance.now(), shown = (work) => requestAnimationFrame(() => requestAnimationFrame(work));
+  const now = () => performance.now(), shown = (work) => requestAnimationFrame(() => setTimeout(work)); // frame is out
   const find = (selector) => document.querySelector(selector), facts = () => find(".ss-facts.ss-close")?.textContent;
 
   // ------------------------------------------------------------------------------------------- a drag and its release
@@ -39,22 +39,24 @@
   new MutationObserver(look).observe(document, all);
 
   // -------------------------------------------------------------------------------------- a map from its data to pixels
-  bench.arm = () => { Object.assign(bench, { bytes: 0, there: undefined, painted: undefined, drawn: undefined }); };
+  const afresh = { there: undefined, painted: false, drawn: undefined };
+  bench.arm = () => { Object.assign(bench, afresh, { bytes: 0 }); };
   const Plain = window.WebSocket;
   window.WebSocket = class extends Plain {
     constructor(...given) {
       super(...given);
-      this.addEventListener("message", ({ data }) => { // the largest message holds the points
-        if (data.byteLength > bench.bytes) Object.assign(bench, { bytes: data.byteLength, there: now() });
+      this.addEventListener("message", ({ data }) => { // the largest holds the points; the same may come again
+        if (data.byteLength > 1.1 * bench.bytes) Object.assign(bench, afresh, { bytes: data.byteLength, there: now() });
       });
     }
   };
   for (const name of ["fill", "fillRect", "drawImage"]) {
     const own = CanvasRenderingContext2D.prototype[name];
     CanvasRenderingContext2D.prototype[name] = function (...given) {
-      if (bench.there && this.canvas.closest(".st-key-latent_map")) {
-        if (bench.painted === bench.drawn) shown(() => { bench.drawn = bench.painted = now(); });
-        bench.painted = now();
+      if (bench.there && !bench.painted && this.canvas.closest(".st-key-latent_map")) {
+        const { there } = bench;
+        bench.painted = true;
+        shown(() => { if (bench.there === there) bench.drawn = now(); });
       }
       return own.apply(this, given);
     };

@@ -131,8 +131,8 @@ def drags(browser: Browser, address: str, times: int) -> Samples:
     whole page [ms] after the hand lets go."""
     page = opened(browser, address)
     root = live.instrument(page)
-    root.evaluate("root => window.bench.watch(root)")
-    page.evaluate("window.bench.whole.length = 0")
+    root.evaluate("root => bench.watch(root)")
+    page.evaluate("bench.whole.length = 0")
     slider = box(page.locator("input#energy_gev"))
     y, left, width = slider["y"] + slider["height"] / 2, slider["x"] + 0.4 * slider["width"], 0.35 * slider["width"]
     rates: list[float] = []
@@ -140,16 +140,16 @@ def drags(browser: Browser, address: str, times: int) -> Samples:
         start, sign = (left, 1) if turn % 2 == 0 else (left + width, -1)
         page.mouse.move(start, y)
         page.mouse.down()
-        before, begin = page.evaluate("window.bench.pictures.length"), time.perf_counter()
+        before, begin = page.evaluate("bench.pictures.length"), time.perf_counter()
         while (share := (time.perf_counter() - begin) / DRAG_S) < 1:
             page.mouse.move(start + sign * share * width, y)
             time.sleep(MOVE_S)
-        drawn = page.evaluate("window.bench.pictures.length") - before
+        drawn = page.evaluate("bench.pictures.length") - before
         rates.append(drawn / (time.perf_counter() - begin))
         page.mouse.up()
-        page.wait_for_function("n => window.bench.whole.length > n", arg=turn, polling=50)
+        page.wait_for_function("n => bench.whole.length > n", arg=turn, polling=50)
         page.wait_for_timeout(300)
-    made = {"drag": page.evaluate("window.bench.pictures"), "rate": rates, "release": page.evaluate("bench.whole")}
+    made = {"drag": page.evaluate("bench.pictures"), "rate": rates, "release": page.evaluate("bench.whole")}
     page.context.close()
     return made
 
@@ -158,7 +158,6 @@ def lassos(browser: Browser, address: str, times: int, name: str) -> Samples:
     """Squares around the middle of a map: their galleries [ms] after the last corner is let go."""
     page = opened(browser, address)
     chart = drawn_map(page)
-    page.evaluate("window.bench.lasso = true")
     for turn in range(times):
         at = box(chart)
         page.mouse.click(at["x"] + at["width"] - 86, at["y"] + 22)  # the polygon of the toolbox
@@ -168,16 +167,16 @@ def lassos(browser: Browser, address: str, times: int, name: str) -> Samples:
         page.mouse.down()
         for dx, dy in corners[1:]:
             page.mouse.move(middle[0] + dx, middle[1] + dy, steps=8)
+        page.evaluate("Object.assign(bench, { lasso: true, released: undefined })")  # from here on, and no click before
         page.mouse.up()
-        page.wait_for_function("n => window.bench.galleries.length > n", arg=turn, polling=50)
+        page.wait_for_function("n => bench.galleries.length > n", arg=turn, polling=50)
         live.settled(page)
-        page.evaluate("window.bench.lasso = false")
+        page.evaluate("bench.lasso = false")
         page.get_by_role("button", name="Clear selection").click()
         page.locator("#ss-gallery[data-selected='0']").wait_for()
         live.settled(page)
         page.wait_for_timeout(500)
-        page.evaluate("window.bench.lasso = true")
-    made = page.evaluate("window.bench.galleries")
+    made = page.evaluate("bench.galleries")
     page.context.close()
     return {name: made}
 
@@ -189,8 +188,8 @@ def colds(browser: Browser, address: str, times: int) -> Samples:
         page = opened(browser, address)
         page.locator(live.DRAWN).wait_for()
         shower = page.evaluate("performance.now()")
-        page.wait_for_function("window.bench.whole.length > 0", polling=50)
-        made.append(max(shower, *page.evaluate("window.bench.whole")))
+        page.wait_for_function("bench.whole.length > 0", polling=50)
+        made.append(max(shower, *page.evaluate("bench.whole")))
         page.context.close()
     return {"cold": made}
 
@@ -202,7 +201,7 @@ def maps(browser: Browser, address: str, times: int) -> Samples:
         page = opened(browser, address)
         page.wait_for_timeout(500)
         live.settled(page)
-        page.evaluate("window.bench.arm()")
+        page.evaluate("bench.arm()")
         live.visit(page, "Latent space")
         drawn_map(page)
         made["opened"].append(painted(page))
@@ -210,7 +209,7 @@ def maps(browser: Browser, address: str, times: int) -> Samples:
             page.locator(".st-key-colour").get_by_role("combobox").click()
             option = page.get_by_role("option", name=colour, exact=True)
             option.hover()
-            page.evaluate("window.bench.arm()")
+            page.evaluate("bench.arm()")
             option.click()
             page.wait_for_timeout(500)
             made["coloured"].append(painted(page))
@@ -230,7 +229,7 @@ def ticks(browser: Browser, address: str, windows: int) -> Samples:
 
     def read() -> tuple[float, float, int]:
         counted = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
-        return 1000 * counted["TaskDuration"], 1000 * counted["ThreadTime"], page.evaluate("window.bench.ticks")
+        return 1000 * counted["TaskDuration"], 1000 * counted["ThreadTime"], page.evaluate("bench.ticks")
 
     page.wait_for_timeout(1000 * WINDOW_S)
     made: Samples = {"tick": [], "own": []}
@@ -267,7 +266,6 @@ def drawn_map(page: Page) -> Locator:
 
 
 def painted(page: Page) -> float:
-    """Milliseconds from the points to their last pixel, once nothing was painted for half a second."""
-    quiet = "bench.drawn && bench.drawn === bench.painted && performance.now() - bench.drawn > 500"
-    page.wait_for_function(quiet, polling=100)
+    """Milliseconds from the points to the frame that first shows them, once no larger message has come for a moment."""
+    page.wait_for_function("bench.drawn && performance.now() - bench.drawn > 500", polling=100)
     return page.evaluate("bench.drawn - bench.there")
