@@ -71,13 +71,15 @@ def instrument(run: RunInfo, dataset: DatasetInfo, book: Catalogue, others: list
     model = next((m for m in book.models if m.name == run.model), None)
     if model and not run.config.get("conditional", model.conditional):
         notices.empty(f"{model.title} is unconditional: the sliders move the simulated neighbour, not the model.")
+    st.markdown("#### Read-out channels, generated against simulated at the same particles")
+    choice = distributions.choose()
+    # All that the engine is asked is asked here: what is drawn before and after it reaches the browser in a piece each,
+    # and each piece makes the browser go through its whole page once more.
     request = ensemble_request(run, particle, int(n))
     made = state.keep("ensemble", lambda: state.engine().generate(request))
     near = state.keep("near", lambda: state.engine().nearest(dataset.name, particle, distributions.NEIGHBOURS))
-    right.html(facts(made.value, near.value))
-    st.markdown("#### Read-out channels, generated against simulated at the same particles")
-    choice = distributions.choose()
     compared = distributions.compare(choice.reference, request, made.value, near.value, particle, dataset, book)
+    right.html(facts(made.value, near.value))
     if made.stale or near.stale or (compared and compared.stale):
         notices.stale()
     if compared is not None:
