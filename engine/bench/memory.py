@@ -155,13 +155,9 @@ def interact(page: Page, k: int) -> None:
         live.visit(page, live.PAGES[0])
         live.instrument(page)
     else:
-        facts = page.locator(".ss-facts.ss-close").first
-        before = facts.inner_text()
+        before = page.evaluate("location.search")  # the page's part writes its particle there
         page.locator("input#energy_gev").press("ArrowRight" if k // 100 % 2 == 0 else "ArrowLeft")
-        page.wait_for_function(
-            "before => ![before, undefined].includes(document.querySelector('.ss-facts.ss-close')?.innerText)",
-            arg=before,
-        )
+        page.wait_for_function("before => location.search !== before", arg=before)
         page.locator(live.AT_REST).wait_for()
 
 
