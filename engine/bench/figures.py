@@ -15,7 +15,9 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from engine.bench.rows import commit
 
@@ -132,11 +134,14 @@ def ratio(found: Sequence[tuple[float, float]]) -> tuple[float, tuple[float, flo
 
 
 def exponent(sizes: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
-    """Least-squares slope of log time against log size, and its standard error: 1 is linear, 2 quadratic."""
-    import numpy as np
+    """Slope of log time against log size, and its standard error: 1 is linear, 2 quadratic."""
+    return slope(np.log(sizes), np.log(seconds))
 
-    x, y = np.log(np.asarray(sizes, float)), np.log(np.asarray(seconds, float))
+
+def slope(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
+    """Of the least-squares line, and its standard error."""
+    x, y = np.asarray(x, float), np.asarray(y, float)
     away = x - x.mean()
-    slope = float(away @ y / (away @ away))
-    rest = y - y.mean() - slope * away
-    return slope, float(np.sqrt(rest @ rest / max(1, len(x) - 2) / (away @ away)))
+    found = float(away @ y / (away @ away))
+    rest = y - y.mean() - found * away
+    return found, float(np.sqrt(rest @ rest / max(1, len(x) - 2) / (away @ away)))

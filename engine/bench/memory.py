@@ -121,7 +121,7 @@ def sessions(browser: Browser, app: Live, counts: Sequence[int]) -> list[dict[st
         seen.append(of(app.app)["Rss"])
     for page in pages:
         page.context.close()
-    slope, error = line(counts, seen)
+    slope, error = figures.slope(counts, seen)
     return [
         figure("app, each further visitor", slope, "MB", most=SESSION_MB, error=error, visitors=list(counts), mb=seen)
     ]
@@ -141,7 +141,7 @@ def interactions(browser: Browser, app: Live, times: int) -> list[dict[str, Any]
     late = np.array([row for row in seen if row[0] >= min(STARTING, times // 3)])
     found = []
     for name, values in (("app", late[:, 1]), ("engine", late[:, 2])):
-        slope, error = line(late[:, 0] / 100, values)
+        slope, error = figures.slope(late[:, 0] / 100, values)
         more = {"error": error, "interactions": times, "from_mb": float(values[0]), "to_mb": float(values[-1])}
         found.append(figure(f"{name}, growth in 100 interactions", slope, "MB", most=GROWTH_MB, **more))
     return found
@@ -159,15 +159,6 @@ def interact(page: Page, k: int) -> None:
         page.locator("input#energy_gev").press("ArrowRight" if k // 100 % 2 == 0 else "ArrowLeft")
         page.wait_for_function("before => location.search !== before", arg=before)
         page.locator(live.AT_REST).wait_for()
-
-
-def line(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    """Least-squares slope and its standard error."""
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    away = x - x.mean()
-    slope = float(away @ y / (away @ away))
-    rest = y - y.mean() - slope * away
-    return slope, float(np.sqrt(rest @ rest / max(1, len(x) - 2) / (away @ away)))
 
 
 # ---------------------------------------------------------------------------------------------------------------- bulks

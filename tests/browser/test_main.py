@@ -22,20 +22,13 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
+from engine.bench import live
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+ARGUMENTS = ["--headless", *live.ARGUMENTS]
 PAGES = ("Generate", "Train", "Latent space", "Compare", "Data", "Manifolds", "Learn", "About")
 ALONE = ("Learn",)
 """Pages that ask the engine for nothing."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import linregress
 
-from engine.bench import latency, live, memory
+from engine.bench import figures, latency, live, memory
 from engine.cli import main
 from engine.schema import EngineError, WrongInput
 
@@ -33,7 +33,7 @@ def test_sizes_of_a_process_are_read_in_megabytes_of_a_million_bytes():
 @given(st.floats(-50, 50), st.floats(0, 1000))
 def test_the_growth_of_a_straight_line_is_its_slope_without_error(slope: float, start: float):
     x = np.arange(0, 11, 2)
-    found, error = memory.line(x, start + slope * x)
+    found, error = figures.slope(x, start + slope * x)
     assert found == pytest.approx(slope, abs=1e-9)
     assert error == pytest.approx(0, abs=1e-9)
 
@@ -41,7 +41,7 @@ def test_the_growth_of_a_straight_line_is_its_slope_without_error(slope: float, 
 def test_the_error_of_a_growth_is_that_of_a_least_squares_line():
     rng = np.random.default_rng(0)
     x, y = np.arange(30.0), rng.normal(size=30)
-    slope, error = memory.line(x, y)
+    slope, error = figures.slope(x, y)
     expected: Any = linregress(x, y)
     assert slope == pytest.approx(expected.slope)
     assert error == pytest.approx(expected.stderr)
