@@ -19,7 +19,7 @@ import httpx
 
 from engine.schema import EngineError, WrongInput
 from engine.server import bind
-from engine.up import ROOT, START_S, served
+from engine.up import ROOT, START_S, served, start
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -107,8 +107,8 @@ class Live:
 
 @contextmanager
 def started(**environment: str) -> Iterator[Live]:
-    """`showerscope up` on a free port with a fresh temporary home, ended and removed afterwards. Raises `EngineError`
-    with its last words where it does not come up, `WrongInput` where processes cannot be looked into."""
+    """`showerscope up` on a free port with a fresh temporary home, ended and removed afterwards; killing this process
+    ends it too. Raises `EngineError` where it does not come up, `WrongInput` where processes cannot be looked into."""
     if not Path("/proc/self/smaps_rollup").exists():
         raise WrongInput("processes are looked into through Linux's /proc: run this benchmark on Linux")
     with bind("127.0.0.1", 0) as free:
@@ -118,21 +118,12 @@ def started(**environment: str) -> Iterator[Live]:
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     own = {**os.environ, "PYTHONPATH": paths, "SHOWERSCOPE_HOME": str(home), **environment}
     own.pop("MLFLOW_TRACKING_URI", None)  # nobody else's run store
-    log = home / "up.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=own, stdout=out, stderr=out, start_new_session=True)
+    process = start(command, own)
     try:
         begin = time.monotonic()
-        while "Showerscope is at" not in log.read_text(errors="replace"):
+        while (live := _found(process.pid, address, home)) is None:
             if process.poll() is not None or time.monotonic() - begin > START_S:
-                raise EngineError(f"`showerscope up` did not start: {log.read_text(errors='replace')[-2000:]}")
-            time.sleep(0.2)
-        found = {("app" if "streamlit" in (words := command_of(pid)) else "engine"): (pid, words)
-                 for pid in children(process.pid)}  # fmt: skip
-        engine_port = found["engine"][1][found["engine"][1].index("--port") + 1]
-        engine_address = f"http://127.0.0.1:{engine_port}"
-        live = Live(address, home, found["app"][0], found["engine"][0], engine_address)
-        while not served(f"{address}/_stcore/health"):
+                raise EngineError("`showerscope up` did not start: what it said stands above")
             time.sleep(0.2)
         yield live
     finally:
@@ -143,6 +134,19 @@ def started(**environment: str) -> Iterator[Live]:
             process.kill()
             process.wait()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _found(up: int, address: str, home: Path) -> Live | None:
+    """The app and the engine that a `showerscope up` has started, once both answer."""
+    words = {pid: command_of(pid) for pid in children(up)}
+    app = next((pid for pid, said in words.items() if "streamlit" in said), None)
+    engine = next((pid for pid, said in words.items() if "engine" in said), None)
+    if app is None or engine is None:
+        return None
+    engine_address = f"http://127.0.0.1:{words[engine][words[engine].index('--port') + 1]}"
+    if not served(f"{engine_address}/health") or not served(f"{address}/_stcore/health"):
+        return None
+    return Live(address, home, app, engine, engine_address)
 
 
 def command_of(pid: int) -> list[str]:
