@@ -44,8 +44,9 @@ def figure(
         found |= {"at_most": most, "met": value <= most}
     if least is not None:
         found |= {"at_least": least, "met": value >= least}
+    found |= more
     print(line(found), file=sys.stderr)
-    return found | more
+    return found
 
 
 def record(bench: str, figures: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
