@@ -138,13 +138,10 @@ def sinkhorn_by_class(
     """Σ_c n_c/N · S_ε(x_c, y_c) of clouds (N, d) whose rows are of the same `classes` (N,): what `sinkhorn_divergence`
     of clouds beside their classes is where classes lie so far apart that the plan carries nothing between them. Its
     cost is that of the blocks, a tenth of the whole for ten classes."""
-    # the largest first, so that neighbours are about as large
-    rows = sorted([(classes == c).nonzero().squeeze(1) for c in classes.unique()], key=len, reverse=True)
-    sizes = torch.tensor([len(r) for r in rows], device=x.device)
-    # classes of one batch in one solver: the smaller ones are filled up with a point of theirs
-    place = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
-    place = torch.where(place >= 0, place, place[:, :1])
-    first, second = x[place], y[place]
+    groups = Groups(classes.unique(return_inverse=True)[1])
+    order = groups.count.argsort(descending=True, stable=True)  # so that neighbours are about as large
+    # classes of one batch in one solver, the smaller ones filled up
+    sizes, first, second = groups.count[order], groups.of(x, order)[0], groups.of(y, order)[0]
     centre, reach = sinkhorn.box(first, second)
     if not math.isfinite(reach):
         return (x.sum() + y.sum()) * math.nan
@@ -153,7 +150,8 @@ def sinkhorn_by_class(
         parts = sinkhorn.divergence(first - centre, second - centre, blur, scaling, diameter, sizes)
     else:
         solve = _geomloss(blur, scaling, diameter)
-        parts = torch.stack([solve(x[r] - c, y[r] - c) for r, c in zip(rows, centre, strict=True)])
+        pairs = zip(first - centre, second - centre, sizes.tolist(), strict=True)
+        parts = torch.stack([solve(a[:n], b[:n]) for a, b, n in pairs])
     return (sizes / len(x) * parts).sum()
 
 
@@ -181,15 +179,19 @@ def sinkhorn_in_blocks(
     classes: Tensor | None = None,
 ) -> Tensor:
     """Σ_b n_b/N · S_ε(x_b, y_b) over `blocks` of rows of (N, d) and (N, d), each of at most `most` points and within
-    one of the `classes` (N,): N·most pairs of points instead of N².
+    one of the `classes` (N,): N·most pairs of points instead of N². A batch of no more than that, or `most` 0, is not
+    cut.
 
     Its expectation and gradient are those of blocks, not of the whole: two samples of one distribution are apart, the
     more the smaller a block is, and a cloud narrower than the other comes nearer to it.
 
     References: K. Fatras et al., Learning with minibatch Wasserstein, https://arxiv.org/abs/1910.04091, §3.
     """
-    classes = torch.zeros(len(x), device=x.device) if classes is None else classes
-    return sinkhorn_by_class(x, y, blocks(classes, most, rng), blur, scaling, solver)
+    if 0 < most < len(x):
+        classes = blocks(torch.zeros(len(x), device=x.device) if classes is None else classes, most, rng)
+    if classes is None:
+        return sinkhorn_divergence(x, y, blur, scaling, solver)
+    return sinkhorn_by_class(x, y, classes, blur, scaling, solver)
 
 
 def energy_score(generated: Tensor, owner: Tensor, seen: Tensor, seen_owner: Tensor) -> Tensor:
@@ -202,7 +204,7 @@ def energy_score(generated: Tensor, owner: Tensor, seen: Tensor, seen_owner: Ten
     References: T. Gneiting and A. Raftery, Strictly proper scoring rules, 2007, Eq. (22).
     """
     _, primary = torch.unique(torch.cat([owner, seen_owner]), return_inverse=True)
-    draws, shown = (Replicas(part, int(primary.max()) + 1) for part in primary.split([len(owner), len(seen_owner)]))
+    draws, shown = (Groups(part, int(primary.max()) + 1) for part in primary.split([len(owner), len(seen_owner)]))
     total = generated.new_zeros(())
     # only pairs within a primary count: primaries of about a size together, so that few places stay empty
     octave = 64 * torch.log2(draws.count).ceil() + torch.log2(shown.count.clamp(min=1)).ceil()
@@ -217,19 +219,20 @@ def energy_score(generated: Tensor, owner: Tensor, seen: Tensor, seen_owner: Ten
     return total / (draws.count > 0).sum()
 
 
-class Replicas:
-    """The rows of each of so many primaries. count: (primaries,), how many each has."""
+class Groups:
+    """The rows of each group, by its number (N,) among at least `groups`. count: (groups,), how many each has."""
 
-    def __init__(self, primary: Tensor, primaries: int) -> None:
-        self.count = torch.bincount(primary, minlength=primaries)
-        self.order, self.end = primary.argsort(stable=True), self.count.cumsum(0)
+    def __init__(self, number: Tensor, groups: int = 0) -> None:
+        self.count = torch.bincount(number, minlength=groups)
+        self.order, self.end = number.argsort(stable=True), self.count.cumsum(0)
 
-    def of(self, points: Tensor, primaries: Tensor) -> tuple[Tensor, Tensor]:
-        """The points (P, most, d) of primaries (P,), filled up with others, and which are theirs (P, most)."""
-        count, end = self.count[primaries], self.end[primaries]
+    def of(self, points: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
+        """The points (G, most, d) of groups (G,), each filled up with the last of its own, and which places are not
+        filled up (G, most)."""
+        count, end = self.count[groups, None], self.end[groups, None]
         step = torch.arange(int(count.max()), device=points.device)
-        place = ((end - count)[:, None] + step).clamp(max=len(points) - 1)
-        return points[self.order[place]], step < count[:, None]
+        place = torch.minimum(end - count + step, end - 1).clamp(min=0)
+        return points[self.order[place]], step < count
 
 
 # -------------------------------------------------------------------------------------------------- regularisation

@@ -131,7 +131,8 @@ def solve(x: Tensor, y: Tensor, descent: list[float], sizes: Tensor | None = Non
         change = -(blur**2) if k == 0 else -0.5 * blur**2  # from no potential at all, then half way
         for number, p in enumerate(problems):
             p, found, _ = _softmins(p, blur**2, before**2, False)
-            problems[number] = p._replace(potential=p.potential.add_(found, alpha=change))
+            p.potential.add_(found, alpha=change)
+            problems[number] = p
         before = blur
     ends = [_softmins(p, before**2, before**2, True) for p in problems]
     f, g = zip(*(p.sides(p.potential - before**2 * found) for p, found, _ in ends), strict=True)
@@ -156,9 +157,9 @@ def _problem(start: Tensor, end: Tensor, sizes: Tensor | None) -> Problem:
         [z.amax(1, keepdim=True).log().expand_as(other) for z, other in zip(at[::-1], at, strict=True)], 1
     )
     closed = None if sizes is None else torch.cat([z.log().clamp(max=0).masked_fill(z > 0, 0) for z in at], 1)
+    extents = [max(cost.shape[1:])] * len(cost) if sizes is None else sizes.tolist()
     # what rounding does to a potential grows from one iteration to the next, so they are doubles: ε falls faster than
     # they settle
-    extents = [max(cost.shape[1:])] * len(cost) if sizes is None else sizes.tolist()
     return Problem(start, end, cost, list(_tiles(cost.shape, own, extents)), torch.zeros_like(share), share, closed)
 
 

@@ -45,7 +45,7 @@ ENGINE_LAYERS = [
     {"modality"},
     {"config", "decoders", "features", "light"},
     {"nets", "losses", "sinkhorn", "lenet", "showers", "observables", "manifold", "classifier"},
-    {"spaces", "zdc"},
+    {"spaces", "zdc", "threads"},
     {"schema"},
 ]
 APP_LAYERS = [{"main"}, {"views"}, {"lessons"}, {"charts", "components", "state", "client", "tickets"}]

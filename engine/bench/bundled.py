@@ -16,6 +16,11 @@ RATIOS = ("spread", "f_div")
 """Read 1 between simulations by definition."""
 
 
+def default() -> Path:
+    """The file of the first bundled model, which benchmarks take."""
+    return min(FOLDER.glob("*.safetensors"))
+
+
 def judge(service: Service, path: Path) -> dict[str, Any]:
     """All metrics of one model file on the test primaries of the data it names."""
     info = service.status(BUNDLED + path.stem)

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.bench import figures
-from engine.bench.bundled import FOLDER
+from engine.bench.bundled import default
 from engine.bench.figures import figure
 from engine.datasets import base as datasets
 from engine.geant4 import simulation
 from engine.models import base as models
 from engine.models.e2e_sae import E2ESAE
 from engine.schema import EngineError
+from engine.threads import one_thread
 
 BATCHES = (1, 100, 10_000)
 INPUTS = ("noise", "conditions")
@@ -38,7 +39,7 @@ def run(quick: bool = False) -> dict[str, Any]:
     """Milliseconds and showers per second by batch; the speed-up over Geant4 with its error. `quick`: fewer repetitions
     and particles."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model, meta = models.load(min(FOLDER.glob("*.safetensors")), device)
+    model, meta = models.load(default(), device)
     assert isinstance(model, E2ESAE)
     data = datasets.load(meta["data"])
     rows = data.rows("test")
@@ -75,12 +76,8 @@ def alone(model: E2ESAE, conditions: Tensor, repetitions: int) -> tuple[float, t
 
 
 def on_one_core(work: figures.Work, repetitions: int) -> tuple[float, tuple[float, float]]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         return figures.middle(figures.times(work, repetitions, figures.own_time))
-    finally:
-        torch.set_num_threads(threads)
 
 
 def multiplications(model: E2ESAE, conditions: Tensor) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.bench import figures, live
-from engine.bench.bundled import FOLDER
+from engine.bench.bundled import default
 from engine.bench.live import Live
 from engine.runs import BUNDLED
 from engine.schema import EngineError
@@ -55,7 +55,7 @@ def run(quick: bool = False) -> dict[str, Any]:
     Raises `WrongInput` where there is no Chromium, or no Playwright that drives it.
     """
     rounds, times = (1, 3) if quick else (3, 4)
-    bundled = f"{BUNDLED}{min(FOLDER.glob('*.safetensors')).stem}"
+    bundled = f"{BUNDLED}{default().stem}"
     with live.browser() as browser, live.started(SHOWERSCOPE_FAST_SHOWERS=str(SHOWERS)) as app:
         app.prepare("zdc_fast")
         mapped = app.train("zdc_fast", epochs=1, checkpoint_epochs=1)

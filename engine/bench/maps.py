@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from engine import manifold
 from engine.bench import figures
-from engine.bench.bundled import FOLDER
+from engine.bench.bundled import default
 from engine.runs import BUNDLED
 from engine.schema import EngineError, MapRequest
 
@@ -68,7 +68,7 @@ def _model(folder: Path) -> Path:
     from safetensors import safe_open
     from safetensors.torch import load_file, save_file
 
-    bundled = min(FOLDER.glob("*.safetensors"))
+    bundled = default()
     with safe_open(bundled, framework="pt") as file:
         meta = {**file.metadata(), "data": "zdc_fast"}
     path = folder / "models" / bundled.name

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.bench import figures, live
-from engine.bench.bundled import FOLDER
+from engine.bench.bundled import default
 from engine.bench.figures import figure
 from engine.bench.live import Live
 from engine.runs import BUNDLED
@@ -185,7 +185,7 @@ def one(format: str, light: str, n: int) -> dict[str, Any]:
 
     service = Service()
     values: dict[str, Any] = {"format": format, "light": light, "spectrum": Spectrum(law="power")}
-    request = BulkRequest(run=f"{BUNDLED}{min(FOLDER.glob('*.safetensors')).stem}", n=n, **values)
+    request = BulkRequest(run=f"{BUNDLED}{default().stem}", n=n, **values)
     source = service.generator(request.run)
     rows = source_of(request, source.data, None)
     with tempfile.TemporaryDirectory(dir=service.home) as folder:

@@ -26,11 +26,12 @@ from torch import Tensor
 
 from engine import latent, losses, manifold
 from engine.bench import figures
-from engine.bench.bundled import FOLDER
+from engine.bench.bundled import default
 from engine.datasets import base as datasets
 from engine.models import base as models
 from engine.models.e2e_sae import E2ESAE
 from engine.schema import CONDITIONS
+from engine.threads import one_thread
 from engine.train import Training
 
 BATCHES = (125, 250, 500, 1000, 2000, 4000)
@@ -51,19 +52,15 @@ Clock = Callable[[figures.Work], float]
 def run(quick: bool = False) -> dict[str, Any]:
     """Exponents with standard errors, and the costs and savings of blocks. `quick`: without the largest sizes."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    threads, less = torch.get_num_threads(), 2 if quick else 0
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            batches, repetitions = fewer(BATCHES, less), 3 if quick else 5
-            found = steps(batches, device, repetitions)
-            found += savings((batches[-1], 2 * batches[-1]), device, repetitions)
-            found += blocks(500 if quick else CLOUD)
-            found += maps(fewer(POINTS, less))
-            for kind, sizes in ROWS.items():
-                found += imports(kind, fewer(sizes, less))
-    finally:
-        torch.set_num_threads(threads)
+    less = 2 if quick else 0
+    with one_thread(), threadpool_limits(1):
+        batches, repetitions = fewer(BATCHES, less), 3 if quick else 5
+        found = steps(batches, device, repetitions)
+        found += savings((batches[-1], 2 * batches[-1]), device, repetitions)
+        found += blocks(500 if quick else CLOUD)
+        found += maps(fewer(POINTS, less))
+        for kind, sizes in ROWS.items():
+            found += imports(kind, fewer(sizes, less))
     return figures.record("scaling", found, threads=1, device=device, block=BLOCK)
 
 
@@ -199,7 +196,7 @@ def maps(sizes: Sequence[int]) -> list[dict[str, Any]]:
 
 def codes(n: int) -> NDArray[np.float64]:
     """Codes (n, d) that the bundled model generates."""
-    model, meta = models.load(min(FOLDER.glob("*.safetensors")))
+    model, meta = models.load(default())
     data = datasets.load(meta["data"])
     rows = np.resize(data.rows("train"), n)
     with torch.inference_mode():

@@ -18,6 +18,7 @@ from torch import Tensor
 from engine import losses, sinkhorn
 from engine.bench import figures
 from engine.bench.figures import figure
+from engine.threads import one_thread
 
 BLUR, SCALING, WIDTH, CLASSES = 0.05, 0.5, 16, 10
 TARGETS = {"cpu": {"whole": 0.20, "classes": 0.03}, "cuda": {"whole": 0.33}}
@@ -28,12 +29,8 @@ SIZES = {"cpu": (100, 300, 1000, 3000), "cuda": (1000, 8000)}
 def run(quick: bool = False) -> dict[str, Any]:
     """Ratios by number of points, whole clouds and class by class. `quick`: fewer repetitions."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    threads, repetitions = torch.get_num_threads(), 3 if quick else 15
-    torch.set_num_threads(1)
-    try:
-        found = [compared(n, device, of, repetitions) for n in SIZES[device] for of in ("whole", "classes")]
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread():
+        found = [compared(n, device, of, 3 if quick else 15) for n in SIZES[device] for of in ("whole", "classes")]
     setting = {"blur": BLUR, "scaling": SCALING, "width": WIDTH, "classes": CLASSES, "threads": 1}
     return figures.record("sinkhorn", found, **setting)
 

@@ -6,7 +6,6 @@ backward to their weights and inputs, each alone at the shapes that the network 
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from engine.datasets import base as datasets
 from engine.models.e2e_sae import E2ESAE, PAPER_RECIPE
 from engine.runs import FIRST_POINTS, Recorder, Store
 from engine.schema import RunInfo
+from engine.terminal import progress
 from engine.train import Training
 
 COMMON: dict[str, Any] = {
@@ -46,17 +46,13 @@ def run(quick: bool = False, data: str | None = None) -> dict[str, Any]:
     for model in ("vae", "wae_mmd"):
         for networks, settings in NETWORKS.items():
             found.append(beside(model, networks, settings, device, 2 if quick else 5))
-    large = datasets.load(data or ("zdc_geant4" if quick else "zdc_fast"), _progress)
+    large = datasets.load(data or ("zdc_geant4" if quick else "zdc_fast"), progress("showers"))
     found += epoch("default", {}, large, device, quick)
     found += epoch("paper's recipe", PAPER_RECIPE, large, device, quick)
     found.append(logging(large, device, quick))
     if device == "cuda":
         found += variants(large, device, 5 if quick else 20)
     return figures.record("train", found, threads=torch.get_num_threads(), data=large.name)
-
-
-def _progress(done: int, total: int) -> None:
-    print(f"\rsimulating showers, once: {done:,} of {total:,}", end="\n" if done == total else "", file=sys.stderr)
 
 
 # -------------------------------------------------------------------------------------------------------------- pythae

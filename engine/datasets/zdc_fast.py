@@ -15,7 +15,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from engine.datasets.base import Dataset, split_by_primary
 from engine.schema import DatasetInfo, EngineError, WrongInput
 from engine.showers.parameters import fit_record, parameters
 from engine.showers.species import CHARGE, LAMBDA, LAMBDA_GEV, MASS_GEV
+from engine.threads import one_thread
 
 SHOWERS = 117_817
 """As in arXiv:2006.06704; rounded up to whole primaries."""
@@ -135,23 +135,10 @@ def blocks(
         rows = torch.arange(start, min(start + CHUNK, len(c) * replicas)) // replicas
         words = np.random.SeedSequence([seed, chunk]).generate_state(1, np.uint64)
         rng = torch.Generator().manual_seed(int(words[0] >> 1))
-        with _one_thread():
+        with one_thread():
             arrivals = flight.arrive(c[rows], codes[rows], shape, p, rng)
             photons = cascade.count(cascade.rates(arrivals, len(rows), shape, p, rng), p, rng)
         yield photons.clamp_max(65_535).numpy().astype(np.uint16)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Blocks are too small to share: two threads beside other work took 14 times as long [measured]."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def generate(

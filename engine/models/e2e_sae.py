@@ -157,13 +157,7 @@ class E2ESAE(Autoencoder):
             classes = conditions[:, 0]
         else:
             codes, drawn = (self.joined(points, conditions, c.condition_scale) for points in (codes, drawn))
-        if 0 < c.transport_block < len(codes):
-            return losses.sinkhorn_in_blocks(
-                codes, drawn, c.transport_block, rng, c.blur, solver=c.solver, classes=classes
-            )
-        if classes is not None:
-            return losses.sinkhorn_by_class(codes, drawn, classes, c.blur, solver=c.solver)
-        return losses.sinkhorn_divergence(codes, drawn, c.blur, solver=c.solver)
+        return losses.sinkhorn_in_blocks(codes, drawn, c.transport_block, rng, c.blur, solver=c.solver, classes=classes)
 
     def apart(self, codes: Tensor, drawn: Tensor) -> bool:
         """Whether classes lie so far apart, `condition_scale`·√2 of each other, that no plan leads from one to another:

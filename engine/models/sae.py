@@ -69,6 +69,4 @@ class SAE(PriorAutoencoder):
 
     def divergence(self, codes: Tensor, drawn: Tensor, rng: Generator) -> Tensor:
         c = self.config
-        if 0 < c.transport_block < len(codes):
-            return losses.sinkhorn_in_blocks(codes, drawn, c.transport_block, rng, c.blur, solver=c.solver)
-        return losses.sinkhorn_divergence(codes, drawn, c.blur, solver=c.solver)
+        return losses.sinkhorn_in_blocks(codes, drawn, c.transport_block, rng, c.blur, solver=c.solver)

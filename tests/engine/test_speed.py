@@ -104,7 +104,7 @@ def test_a_first_convolution_takes_no_gradient_of_the_showers(data):
 
 # ---------------------------------------------------------------------------------------------------------- generation
 def test_the_exported_graph_is_generation_without_its_draws(data):
-    model, _ = models.load(min(generate.FOLDER.glob("*.safetensors")), "cpu")
+    model, _ = models.load(generate.default(), "cpu")
     conditions = torch.tensor(data.conditions[:7], dtype=torch.float32)
     noise = torch.randn(7, model.noise_width)
     with torch.no_grad():
@@ -116,7 +116,7 @@ def test_the_exported_graph_is_generation_without_its_draws(data):
 def test_onnx_runtime_gives_the_light_that_torch_does(data):
     for name in ("onnxruntime", "onnxscript"):
         pytest.importorskip(name, reason=f"{name} is not installed")
-    model, _ = models.load(min(generate.FOLDER.glob("*.safetensors")), "cpu")
+    model, _ = models.load(generate.default(), "cpu")
     found = generate.exported(model, torch.tensor(data.conditions[:1], dtype=torch.float32), 2)
     assert [one["name"].split(":")[0] for one in found] == ["torch", "ONNX Runtime"]
     assert found[0]["apart"] < 1e-4
