@@ -2,7 +2,7 @@
 
 The algorithm is GeomLoss's: symmetric Sinkhorn iterations with ε-scaling and one full iteration at the end, J. Feydy,
 Geometric data analysis, beyond convolutions, 2020, Alg. 3.5. What differs is how it runs. Nearly all of its time goes
-into exponentials, of which there are fewer on a CPU:
+into exponentials, which are powers of two here, the fastest that processors have, and fewer on a CPU:
 
 - the plan exp((f_i + g_j − C_ij)/ε) holds both softmins of x and y, one in its rows and one in its columns;
 - the plan of a cloud with itself is symmetric, so half of it is enough;
@@ -22,11 +22,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-FAINT, BRIGHT = -80.0, 50.0
-"""Exponents of the least share of a plan that is told from none, and of the largest: floats go up to 88, but the larger
-an exponent, the fewer of its digits stand behind the point."""
+LN2 = math.log(2)
+FAINT, BRIGHT = -115.0, 72.0
+"""Powers of two of the least share of a plan that is told from none, and of the largest: floats go up to 127, but the
+larger an exponent, the fewer of its digits stand behind the point."""
 SOUND = 1e-25
-"""A row that sums to less may hold shares that were raised to e⁻⁸⁰."""
+"""A row that sums to less may hold shares that were raised to 2⁻¹¹⁵."""
 TILE = 1 << 17
 """Numbers worked on at once by a CPU: what its second cache holds beside the costs."""
 
@@ -176,7 +177,7 @@ def _softmins(p: Problem, epsilon: float, before: float, leading: bool) -> tuple
             return p, *found
         p = p._replace(apart=True)
     shut = 0.0 if p.closed is None else p.closed
-    level = (p.potential / epsilon + shut).to(p.cost.dtype)
+    level = (p.potential / (epsilon * LN2) + shut).to(p.cost.dtype)
     first, last = p.sides(level)
     rows, forth = _apart(p.cost, last, p.end if leading else None, epsilon)
     if p.own:
@@ -190,8 +191,8 @@ def _together(p: Problem, epsilon: float, before: float, leading: bool) -> tuple
     most = max(p.cost.shape[1:])
     # each of the potentials that were averaged is a softmin of the other's, so no exponent is above this; each side
     # takes half of it
-    lift = 0.5 * (BRIGHT - before / epsilon * math.log(most))
-    wanted = p.potential / epsilon
+    lift = 0.5 * (BRIGHT - before / epsilon * math.log2(most))
+    wanted = p.potential / (epsilon * LN2)
     level = wanted.add(lift).to(p.cost.dtype)
     # what rounding did to a point's own potential is no change of it; the other side's lift is no part of its own
     raised = (level - wanted).add_(lift)
@@ -204,8 +205,8 @@ def _together(p: Problem, epsilon: float, before: float, leading: bool) -> tuple
     room = p.cost.new_empty(max(TILE, most))
     for b, i, j in p.tiles:
         part = p.cost[b, i, j]
-        plan = torch.add(last[b, None, j], part, alpha=-1 / epsilon, out=room[: part.numel()].view(part.shape))
-        plan.add_(first[b, i, None]).clamp_(min=FAINT).exp_()
+        plan = torch.add(last[b, None, j], part, alpha=-1 / (epsilon * LN2), out=room[: part.numel()].view(part.shape))
+        plan.add_(first[b, i, None]).clamp_(min=FAINT).exp2_()
         rows[b, i].add_(plan.sum(2))
         mirrored = not p.own or i != j
         if mirrored:
@@ -221,20 +222,20 @@ def _together(p: Problem, epsilon: float, before: float, leading: bool) -> tuple
         return None
     if leading:
         forth, back = forth / rows[..., None], (forth if p.own else back) / columns[..., None]
-    return sums.double().log_().add_(p.share).sub_(raised), (forth, back)
+    return sums.double().log_().add_(p.share).sub_(raised, alpha=LN2), (forth, back)
 
 
 def _apart(cost: Tensor, level: Tensor, end: Tensor | None, epsilon: float) -> Pair:
-    """The rows alone, (B, n), the largest exponent taken out of each, and where they lead. level: (B, m), g/ε."""
+    """The rows alone, (B, n), the largest exponent taken out of each, and where they lead. level: (B, m), g/(ε ln 2)."""
     found = cost.new_empty(cost.shape[:2], dtype=torch.float64)
     lead = cost.new_empty((*found.shape, 0 if end is None else end.shape[2]))
     tiles = _tiles(cost.shape, False, [max(cost.shape)] * len(cost))
     for b, i, j in tiles if cost.device.type == "cpu" else [(slice(None),) * 3]:
-        plan = torch.add(level[b, None, j], cost[b, i, j], alpha=-1 / epsilon)
+        plan = torch.add(level[b, None, j], cost[b, i, j], alpha=-1 / (epsilon * LN2))
         top = plan.amax(2, keepdim=True)
-        plan.sub_(top).clamp_(min=FAINT).exp_()
+        plan.sub_(top).clamp_(min=FAINT).exp2_()
         sums = plan.sum(2)
-        found[b, i] = sums.double().log() + top[..., 0]
+        found[b, i] = sums.double().log() + LN2 * top[..., 0]
         if end is not None:
             lead[b, i] = (plan @ end[b, j]) / sums[..., None]
     return found, lead
