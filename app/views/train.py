@@ -27,7 +27,7 @@ def show() -> None:
         notices.stale()
     left, right = st.columns([1, 2.6], gap="medium")
     with left:
-        start_form(book, sets, kept.value)
+        st.fragment(start_form)(book, sets, kept.value)
     with right:
         chosen = choose_runs(kept.value)
         if not chosen:
@@ -73,19 +73,15 @@ def start_form(book: Catalogue, sets: list[DatasetInfo], runs: list[RunInfo]) ->
     if foreign := len(model.fields) - len(model.fields_for(kind)):
         st.caption(f"{foreign} settings are left out: they are for other data than {kind}.")
     start = choose_start(name, known[data], known, runs)
-    with st.form("start", border=False):
-        only = "Training" if start else ""
-        config = form.show(model, filled=filled.config if filled else None, kind=kind, only=only)
-        called, seed = st.columns([2, 1])
-        title = called.text_input("Name of the run", key="train_name", max_chars=80, placeholder=name)
-        seeded = filled.seed if filled else 0
-        chosen_seed = seed.number_input("Seed", 0, 2**31 - 1, seeded, step=1, key=f"train_seed{seeded or ''}")
-        allowed = training_allowed()
-        pressed = st.form_submit_button(
-            "Start training", type="primary", width="stretch", key="start_training", disabled=not allowed
-        )
-        if not allowed:
-            st.caption("This engine was started with `--no-train`: it shows and generates, but does not train.")
+    config = form.show(model, filled=filled.config if filled else None, kind=kind, only="Training" if start else "")
+    called, seed = st.columns([2, 1])
+    title = called.text_input("Name of the run", key="train_name", max_chars=80, placeholder=name, **form.KEPT)
+    seeded = filled.seed if filled else 0
+    chosen_seed = seed.number_input("Seed", 0, 2**31 - 1, seeded, step=1, key=f"train_seed{seeded or ''}", **form.KEPT)
+    allowed = training_allowed()
+    pressed = st.button("Start training", type="primary", width="stretch", key="start_training", disabled=not allowed)
+    if not allowed:
+        st.caption("This engine was started with `--no-train`: it shows and generates, but does not train.")
     if pressed:
         spec = TrainSpec(data=data, model=name, config=config, seed=int(chosen_seed), name=title or "", start=start)
         begin(spec)

@@ -152,6 +152,7 @@ def train_like(fake: FakeEngine, title: str, **row: object) -> AppTest:
     rows = [zdc_row(title, "e2e_sae", 1, 1, 1, **row)]
     fake.records = [QUICK.model_copy(update={"data": "zdc_geant4", "rows": rows})]
     test = page("train")
+    test.session_state["group_Model"] = True
     test.query_params.update(again.link(fake.records[0], rows[0]))
     return test.run()
 

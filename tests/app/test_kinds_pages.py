@@ -174,7 +174,7 @@ def test_classes_colour_the_map_and_gate_it(engine: KindsEngine, run: str, word:
 
 # --------------------------------------------------------------------------------------------------------------- train
 def test_the_form_follows_the_kind_of_data(engine: KindsEngine):
-    test = opened("train")
+    test = opened("train", group_Model=True)
     assert test.number_input(key="field_e2e_sae_epochs").value == 60
     assert test.checkbox(key="field_e2e_sae_photons").value
     test.selectbox(key=state.TRAIN_DATA).select(DIGITS).run()

@@ -137,6 +137,24 @@ def test_train_starts_a_run_with_the_form_of_the_model(fake: FakeEngine):
     assert test.session_state[state.TRAIN_RUNS] == [started[0].run_id]
 
 
+def test_what_is_set_in_a_group_of_the_form_stays_while_it_is_closed(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch):
+    asked: list[TrainSpec] = []
+    submit = fake.submit
+    monkeypatch.setattr(fake, "submit", lambda spec: asked.append(spec) or submit(spec))
+    test = page("train").run()
+    beta = "field_e2e_sae_beta"
+    assert not [w for w in test.number_input if w.key == beta], "a closed group draws nothing"
+    test.session_state["group_Model"] = True
+    test.run().number_input(key=beta).set_value(0.02).run()
+    test.session_state["group_Model"] = False
+    assert not [w for w in test.run().number_input if w.key == beta]
+    test.button(key="start_training").click().run()
+    assert asked[0].config["beta"] == 0.02
+    test.session_state["group_Model"] = True
+    assert test.run().number_input(key=beta).value == 0.02
+    assert not test.exception
+
+
 def test_train_starts_from_the_weights_of_a_run_that_fits(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch):
     asked: list[TrainSpec] = []
     submit = fake.submit
