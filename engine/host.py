@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -15,12 +14,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import Generator, Tensor
 
 from engine import walk
 from engine.models import base as models
 from engine.models.base import Model
 from engine.schema import WrongInput
+from engine.threads import choose_threads
 from engine.walk import Directions
 
 Progress = Callable[[int, int], None]
@@ -35,11 +36,6 @@ slider waits little for a long generation beside it."""
 
 def choose_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def choose_threads() -> int:
-    """One core stays free for app and server; two threads beside other work made a run 20 × slower."""
-    return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 @dataclass(frozen=True)
@@ -57,6 +53,7 @@ class Host:
         self.device = device or choose_device()
         self.threads = threads or choose_threads()
         torch.set_num_threads(self.threads)
+        threadpool_limits(self.threads)  # numpy's as well
         self._models: OrderedDict[tuple[Path, int], Held] = OrderedDict()
         self._known: WeakKeyDictionary[Model, dict[Hashable, Any]] = WeakKeyDictionary()
         self._turn = threading.Lock()

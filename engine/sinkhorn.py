@@ -226,7 +226,8 @@ def _together(p: Problem, epsilon: float, before: float, leading: bool) -> tuple
 
 
 def _apart(cost: Tensor, level: Tensor, end: Tensor | None, epsilon: float) -> Pair:
-    """The rows alone, (B, n), the largest exponent taken out of each, and where they lead. level: (B, m), g/(ε ln 2)."""
+    """The rows alone, (B, n), the largest exponent taken out of each, and where they lead. level: (B, m), the potential
+    over ε ln 2."""
     found = cost.new_empty(cost.shape[:2], dtype=torch.float64)
     lead = cost.new_empty((*found.shape, 0 if end is None else end.shape[2]))
     tiles = _tiles(cost.shape, False, [max(cost.shape)] * len(cost))

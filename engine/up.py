@@ -14,11 +14,14 @@ from pathlib import Path
 
 from engine.runs import home
 from engine.server import bind
+from engine.threads import choose_threads
 
 ROOT = Path(__file__).parents[1]
 START_S = 120.0
 """Longest wait for the first page; a cold disk is slow."""
 END_S = 20.0
+THREADS = "OMP_NUM_THREADS"
+"""Read by numpy and torch as they are loaded; who has set it knows why."""
 
 
 def app_command(host: str, port: int) -> list[str]:
@@ -32,6 +35,7 @@ def app(host: str, port: int) -> int:
     """The app alone. Raises `WrongInput` when the port is taken."""
     bind(host, port).close()
     os.chdir(ROOT)  # where .streamlit/config.toml stands
+    os.environ.setdefault(THREADS, "1")
     os.execv(sys.executable, app_command(host, port))
 
 
@@ -59,7 +63,10 @@ def up(host: str, port: int, training_allowed: bool) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    children = [start(engine, environment), start(app_command(host, port), environment)]
+    children = [
+        start(engine, {THREADS: str(choose_threads())} | environment),
+        start(app_command(host, port), {THREADS: "1"} | environment),
+    ]
     shown = f"{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
     pages = [f"http://127.0.0.1:{engine_port}/health", f"http://{shown}/_stcore/health"]
     begin, announced, status = time.monotonic(), False, 0

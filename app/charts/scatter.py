@@ -74,7 +74,7 @@ def latent_map(
         option["toolbox"] = {"right": 0, "top": 0, "feature": {"brush": {"type": tools}}}
         option["brush"] = {
             "toolbox": tools, "xAxisIndex": "all", "yAxisIndex": "all", "throttleType": "debounce",
-            "throttleDelay": 60, "outOfBrush": {"colorAlpha": 1}, "transformable": False,
+            "throttleDelay": 10, "outOfBrush": {"colorAlpha": 1}, "transformable": False,
             "brushStyle": {"borderWidth": 1, "color": "rgba(128,128,128,0.10)", "borderColor": "rgba(128,128,128,0.7)"},
         }  # fmt: skip
     return option

@@ -51,7 +51,7 @@ class E2ESAEConfig(AutoencoderConfig):
     )  # fmt: skip
     solver: Literal["own", "geomloss"] = option(
         "own",
-        "What solves the transport: GeomLoss, or the same algorithm written for a batch's size, three times as fast.",
+        "What solves the transport: GeomLoss, or the same algorithm written for a batch's size, several times as fast.",
         source="GeomLoss is the paper's", group="Losses",
     )  # fmt: skip
     transport_block: int = transport_block()

@@ -1,9 +1,13 @@
-"""Drawing showers: seeds, held models, broken files; and how far out a particle lies."""
+"""Drawing showers: seeds, held models, broken files, threads; and how far out a particle lies."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from engine import zdc
+from engine import up, zdc
 from engine.conditions import Nearness, conditions_of
 from engine.datasets import base as datasets
 from engine.host import BATCH, KEPT, Host
@@ -105,3 +109,45 @@ def test_conditions_outside_physics_are_refused():
     with pytest.raises(WrongInput, match="PDG id 1234567"):
         conditions_of(Particle(pdg=1234567))
     assert conditions_of(Particle(side=-1))[0, zdc.PZ] < 0
+
+
+def test_numpy_and_torch_compute_with_the_threads_of_the_host():
+    before = torch.get_num_threads()
+    with threadpool_limits(2):  # whatever was set is back afterwards
+        torch.set_num_threads(2)
+        host = Host("cpu", threads=1)
+        assert host.threads == torch.get_num_threads() == 1
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("set_by_user", [None, "3"])
+def test_engine_and_app_start_with_few_threads_unless_told(
+    monkeypatch: pytest.MonkeyPatch, home: Path, set_by_user: str | None
+):
+    monkeypatch.setattr(up, "choose_threads", lambda: 7)
+    monkeypatch.delenv(up.THREADS, raising=False)
+    if set_by_user:
+        monkeypatch.setenv(up.THREADS, set_by_user)
+    started: dict[str, str] = {}
+
+    def start(command: list[str], environment: dict[str, str]) -> Ended:
+        started["app" if "streamlit" in command else "engine"] = environment[up.THREADS]
+        return Ended()
+
+    monkeypatch.setattr(up, "start", start)
+    monkeypatch.setattr(up.signal, "signal", lambda *_: None)
+    with up.bind("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    assert up.up("127.0.0.1", port, training_allowed=True) == 1, "both have ended by themselves"
+    assert started == {"engine": set_by_user or "7", "app": set_by_user or "1"}
+
+
+class Ended:
+    """A process that is no more."""
+
+    def poll(self) -> int:
+        return 0
+
+    def wait(self, _: float | None = None) -> int:
+        return 0
