@@ -38,15 +38,27 @@ def show(
     groups = sorted(dict.fromkeys(f.group for f in fields), key=lambda g: g != "Training")
     for k, group in enumerate(groups):
         own = [field for field in fields if field.group == group]
+        values = {field.name: st.session_state.get(*held(owner, field, filled)) for field in own}
         box = st.expander(group, expanded=k == 0, key=f"group_{group}", on_change="rerun")
         if box.open:
             places = box.columns(columns)
             for n, field in enumerate(own):
                 with places[n % columns]:
-                    config[field.name] = draw_field(owner, field, filled)
-        else:
-            config |= {field.name: st.session_state.get(*held(owner, field, filled)) for field in own}
+                    values[field.name] = draw_field(owner, field, filled)
+        config |= values
+    changed = [field for field in fields if config[field.name] != field.default]
+    if changed and not filled:  # closed groups do not show theirs
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption("Changed: " + ", ".join(f"{title_of(f)} {config[f.name]}" for f in changed))
+            defaults = {held(owner, field, None)[0]: field.default for field in changed}
+            st.button(
+                "Back to defaults", key="defaults", type="tertiary", on_click=st.session_state.update, args=(defaults,)
+            )
     return config
+
+
+def title_of(field: FormField) -> str:
+    return field.name.replace("_", " ")
 
 
 def describe(field: FormField) -> str:
@@ -83,7 +95,7 @@ def held(owner: str, field: FormField, filled: Mapping[str, Value] | None) -> tu
 def draw_field(owner: str, field: FormField, filled: Mapping[str, Value] | None = None) -> Value:
     """One widget for one field."""
     key, default = held(owner, field, filled)
-    label = field.name.replace("_", " ") + (f" [{field.unit}]" if field.unit else "")
+    label = title_of(field) + (f" [{field.unit}]" if field.unit else "")
     tip = describe(field) or None
     if field.kind == "bool":
         return st.checkbox(label, bool(default), key=key, help=tip, **KEPT)

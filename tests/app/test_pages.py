@@ -148,10 +148,15 @@ def test_what_is_set_in_a_group_of_the_form_stays_while_it_is_closed(fake: FakeE
     test.run().number_input(key=beta).set_value(0.02).run()
     test.session_state["group_Model"] = False
     assert not [w for w in test.run().number_input if w.key == beta]
+    assert "Changed: beta 0.02" in words(test), "the page says what a closed group hides"
     test.button(key="start_training").click().run()
     assert asked[0].config["beta"] == 0.02
     test.session_state["group_Model"] = True
     assert test.run().number_input(key=beta).value == 0.02
+    test.button(key="defaults").click().run()
+    assert not [b for b in test.button if b.key == "defaults"], "nothing is changed any more"
+    test.session_state["group_Model"] = True
+    assert test.run().number_input(key=beta).value == 0.003
     assert not test.exception
 
 
