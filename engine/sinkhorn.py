@@ -8,14 +8,17 @@ into exponentials, which are powers of two here, the fastest that processors hav
 - the plan of a cloud with itself is symmetric, so half of it is enough;
 - none leaves the normal range of floats, which would cost ten times as much;
 
-and what they are of stays in the processor's cache, tile by tile. The gradient is the closed formula of its
-Eq. (3.226) instead of a graph.
+and what they are of stays in the processor's cache, tile by tile. On a GPU they are computed and summed in one kernel
+(`engine/fused.py`). The gradient is the closed formula of its Eq. (3.226) instead of a graph.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -30,6 +33,8 @@ SOUND = 1e-25
 """A row that sums to less may hold shares that were raised to 2⁻¹¹⁵."""
 TILE = 1 << 17
 """Numbers worked on at once by a CPU: what its second cache holds beside the costs."""
+LAUNCH = 1 << 22
+"""Numbers up to which a GPU computes in about the time that a call takes."""
 
 Pair = tuple[Tensor, Tensor]
 Tile = tuple[slice, slice, slice]
@@ -119,7 +124,7 @@ def weights(clouds: Tensor, sizes: Tensor | None) -> Tensor:
 def solve(x: Tensor, y: Tensor, descent: list[float], sizes: Tensor | None = None) -> tuple[Pair, Pair]:
     """After the iterations of `descent`: the debiased potentials (B, n) and (B, m), what each point adds to S_ε for its
     weight; and the gradients of S_ε with respect to x and y, over the points' weights."""
-    if together := x.shape == y.shape and x.shape[1] ** 2 <= TILE:
+    if together := x.shape == y.shape and x.shape[1] ** 2 <= (TILE if _tiled(x) else LAUNCH):
         # small clouds, where what a call costs is more than what it computes: x to y and each to itself as one batch
         sizes = sizes if sizes is None else sizes.repeat_interleave(3)
         start, end = (torch.stack(clouds, 1).flatten(0, 1) for clouds in ((x, x, y), (y, x, y)))
@@ -127,16 +132,14 @@ def solve(x: Tensor, y: Tensor, descent: list[float], sizes: Tensor | None = Non
         problems[0].cost.unflatten(0, (-1, 3))[:, 1:].diagonal(dim1=2, dim2=3).zero_()
     else:
         problems = [_problem(*pair, sizes) for pair in ((x, y), (x, x), (y, y))]
-    before = descent[0]
-    for k, blur in enumerate([descent[0], *descent]):
-        change = -(blur**2) if k == 0 else -0.5 * blur**2  # from no potential at all, then half way
-        for number, p in enumerate(problems):
-            p, found, _ = _softmins(p, blur**2, before**2, False)
-            p.potential.add_(found, alpha=change)
-            problems[number] = p
-        before = blur
-    ends = [_softmins(p, before**2, before**2, True) for p in problems]
-    f, g = zip(*(p.sides(p.potential - before**2 * found) for p, found, _ in ends), strict=True)
+    if not _tiled(x) and x.dtype == torch.float32 and (fused := _fused()):
+        for p in problems:
+            p.potential.copy_(fused.descend(p.start, p.end, p.potential, p.share, p.closed, descent))
+    else:
+        problems = [_descended(p, descent) for p in problems]
+    epsilon = descent[-1] ** 2
+    ends = [_softmins(p, epsilon, epsilon, True) for p in problems]
+    f, g = zip(*(p.sides(p.potential - epsilon * found) for p, found, _ in ends), strict=True)
     forth, back = zip(*(leads for _, _, leads in ends), strict=True)
     if together:
         f, g, forth, back = (kind[0].unflatten(0, (-1, 3)).unbind(1) for kind in (f, g, forth, back))
@@ -144,6 +147,16 @@ def solve(x: Tensor, y: Tensor, descent: list[float], sizes: Tensor | None = Non
     potentials = f[0] - (f[1] + g[1]) / 2, g[0] - (f[2] + g[2]) / 2
     # a point is drawn to where the plan takes it on average, and away from where it takes it within its own cloud
     return potentials, (forth[1] - forth[0], forth[2] - back[0])
+
+
+def _descended(p: Problem, descent: list[float]) -> Problem:
+    """After one iteration at the first blur, from no potential at all, and half of one at each."""
+    before = descent[0]
+    for k, blur in enumerate([descent[0], *descent]):
+        p, found, _ = _softmins(p, blur**2, before**2, False)
+        p.potential.add_(found, alpha=-(blur**2) if k == 0 else -0.5 * blur**2)
+        before = blur
+    return p
 
 
 def _problem(start: Tensor, end: Tensor, sizes: Tensor | None) -> Problem:
@@ -172,7 +185,7 @@ def _softmins(p: Problem, epsilon: float, before: float, leading: bool) -> tuple
     """The logarithm (B, n + m) of what rows and columns of the plan exp((f_i + g_j − C_ij)/ε) sum to over weights,
     which times −ε is what a softmin changes in a potential; and where they lead. before: ε of the iteration from which
     the potentials come; leading: whether they are asked where they lead."""
-    if p.cost.device.type == "cpu" and not p.apart:
+    if _tiled(p.cost) and not p.apart:
         if found := _together(p, epsilon, before, leading):
             return p, *found
         p = p._replace(apart=True)
@@ -231,7 +244,7 @@ def _apart(cost: Tensor, level: Tensor, end: Tensor | None, epsilon: float) -> P
     found = cost.new_empty(cost.shape[:2], dtype=torch.float64)
     lead = cost.new_empty((*found.shape, 0 if end is None else end.shape[2]))
     tiles = _tiles(cost.shape, False, [max(cost.shape)] * len(cost))
-    for b, i, j in tiles if cost.device.type == "cpu" else [(slice(None),) * 3]:
+    for b, i, j in tiles if _tiled(cost) else [(slice(None),) * 3]:
         plan = torch.add(level[b, None, j], cost[b, i, j], alpha=-1 / (epsilon * LN2))
         top = plan.amax(2, keepdim=True)
         plan.sub_(top).clamp_(min=FAINT).exp2_()
@@ -240,6 +253,20 @@ def _apart(cost: Tensor, level: Tensor, end: Tensor | None, epsilon: float) -> P
         if end is not None:
             lead[b, i] = (plan @ end[b, j]) / sums[..., None]
     return found, lead
+
+
+def _tiled(z: Tensor) -> bool:
+    """Whether what works on it has a cache that a tile fits."""
+    return z.device.type == "cpu"
+
+
+@cache
+def _fused() -> ModuleType | None:
+    """The iterations on a GPU, where there is Triton."""
+    try:
+        return importlib.import_module("engine.fused")
+    except ImportError:
+        return None
 
 
 def _tiles(shape: torch.Size, own: bool, sizes: list[int]) -> Iterator[Tile]:

@@ -44,7 +44,7 @@ ENGINE_LAYERS = [
     {"models", "autoencoder", "adversarial", "flow", "datasets", "metrics", "geant4"},
     {"modality"},
     {"config", "decoders", "features", "light"},
-    {"nets", "losses", "sinkhorn", "lenet", "showers", "observables", "manifold", "classifier"},
+    {"nets", "losses", "sinkhorn", "fused", "lenet", "showers", "observables", "manifold", "classifier"},
     {"spaces", "zdc", "threads"},
     {"schema"},
 ]

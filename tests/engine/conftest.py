@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import uvicorn
 from fastapi import FastAPI
 
@@ -34,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["SHOWERSCOPE_HOME"] = tempfile.mkdtemp(prefix="showerscope-tests-")
     os.environ["SHOWERSCOPE_MNIST"] = str(Path(os.environ["SHOWERSCOPE_HOME"]) / "digits")
     write_digits(Path(os.environ["SHOWERSCOPE_MNIST"]))
+    if not torch.cuda.is_available():
+        os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is first imported
     # MLflow 3.17 on SQLAlchemy 2.1
     config.addinivalue_line("filterwarnings", "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")
 
