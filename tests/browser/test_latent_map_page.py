@@ -198,7 +198,7 @@ def test_epochs_are_walked_and_the_lasso_follows_its_points(
     chart = the_map(page)
     lasso(page, chart)
     page.mouse.up()
-    expect(page.locator(".ss-said")).to_contain_text("lasso of", timeout=20_000)
+    expect(page.locator("#ss-gallery")).not_to_have_attribute("data-selected", "0", timeout=20_000)
     number = selected(page)
     press(page, "Play", "Stop")
     expect(page.get_by_text("at step 400", exact=False).first).to_be_visible(timeout=60_000)
