@@ -39,6 +39,7 @@ def show() -> None:
         st.fragment(run_every=1.0 if live else None)(progress.watch)([run.run_id for run in chosen], live, dark)
 
 
+@notices.guarded
 def start_form(book: Catalogue, sets: list[DatasetInfo], runs: list[RunInfo]) -> None:
     """Data set, model, the model's own fields, start."""
     if not book.models or not sets:
