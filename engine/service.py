@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +36,7 @@ from engine.schema import (
     CoverageTask,
     DataKind,
     DatasetInfo,
+    EngineError,
     EvaluateRequest,
     EvaluateTask,
     FileFormat,
@@ -105,8 +107,12 @@ class Service:
     def _warm(self) -> None:
         self.catalogue()
         self.datasets()
-        for name in {info.data for info in self.runs() if info.bundled}:
+        bundled = [info for info in self.runs() if info.bundled]
+        for name in {info.data for info in bundled}:
             self.shelf.nearness(name)
+        for info in bundled:  # a first shower takes a hundred times as long as a second one
+            with suppress(EngineError):  # who asks for it is told
+                self.generate(GenerateRequest(run=info.run_id, particle=Particle()))
         if self.training_allowed:
             self.store.experiment  # noqa: B018 - imports MLflow
 

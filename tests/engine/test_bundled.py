@@ -1,6 +1,7 @@
 """The model that the first page opens with is what the README says of it."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,19 @@ def judged(request, tmp_path_factory):
 
 def test_there_is_a_bundled_model_for_the_first_page():
     assert "zdc_geant4_e2e_sae" in [p.stem for p in FILES]
+
+
+@pytest.mark.usefixtures("home")
+def test_an_engine_that_has_started_holds_it_ready():
+    service = Service(training_allowed=False)
+    service.start()
+    try:
+        deadline = time.monotonic() + 60
+        while len(service.host.held()) < len(FILES) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert {path.stem for path, _ in service.host.held()} == {path.stem for path in FILES}
+    finally:
+        service.close()
 
 
 def test_it_meets_its_targets_on_held_out_primaries(judged):
