@@ -9,6 +9,7 @@ torch where torch has CUDA.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+LN2 = tl.constexpr(math.log(2))
 ROWS, COLUMNS = 16, 128
 """Of the tile that a block works on: even 1000 points then keep the processors of a large GPU busy."""
 
@@ -30,7 +32,7 @@ def _half(
     i = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     inside = i < n
     exact = tl.cast(epsilon, tl.float64)
-    bits = 1.0 / (exact * 0.6931471805599453)
+    bits = 1.0 / (exact * LN2)
     scale = tl.cast(0.5 * bits, tl.float32)
     top = tl.full((ROWS,), -1e30, tl.float32)
     total = tl.zeros((ROWS,), tl.float32)
@@ -50,7 +52,7 @@ def _half(
         highest = tl.maximum(top, tl.max(power, axis=1))
         total = total * tl.exp2(top - highest) + tl.sum(tl.exp2(power - highest[:, None]), axis=1)
         top = highest
-    sums = (tl.cast(top, tl.float64) + tl.cast(tl.log2(total), tl.float64)) * 0.6931471805599453
+    sums = (tl.cast(top, tl.float64) + tl.cast(tl.log2(total), tl.float64)) * LN2
     place = b * both + at + i
     own = tl.load(old + place, mask=inside, other=0.0)
     weight = tl.load(share + place, mask=inside, other=0.0)
@@ -58,10 +60,14 @@ def _half(
 
 
 def descend(
-    start: Tensor, end: Tensor, potential: Tensor, share: Tensor, closed: Tensor | None, descent: list[float]
+    start: Tensor,
+    end: Tensor,
+    potential: Tensor,
+    share: Tensor,
+    closed: Tensor | None,
+    steps: list[tuple[float, float]],
 ) -> Tensor:
-    """The potentials of a `sinkhorn.Problem` of floats, from those it has: one iteration at the first blur that goes
-    all the way, then one half way at each."""
+    """The potentials of a `sinkhorn.Problem` of floats, from those it has, after the iterations of `sinkhorn.steps`."""
     own = start is end
     n, m = start.shape[1], end.shape[1]
     first, last = (z.mT.contiguous() for z in (start, end))  # neighbours in memory are neighbours in a cloud
@@ -69,11 +75,11 @@ def descend(
     fixed: Any = {"ROWS": ROWS, "COLUMNS": COLUMNS, "FILLED": closed is not None}
     old, new = potential.clone(), torch.empty_like(potential)
     shut = potential if closed is None else closed
-    for k, blur in enumerate([descent[0], *descent]):
+    for epsilon, part in steps:
         for points, others, rows, columns, at, beside in sides:
             _half[(triton.cdiv(rows, ROWS), len(potential))](
                 points, others, old, share, shut, new, rows, columns, at, beside, potential.shape[1], start.shape[2],
-                blur**2, 1.0 if k == 0 else 0.5, **fixed,
+                epsilon, part, **fixed,
             )  # fmt: skip
         old, new = new, old
     return old

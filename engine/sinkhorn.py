@@ -134,7 +134,7 @@ def solve(x: Tensor, y: Tensor, descent: list[float], sizes: Tensor | None = Non
         problems = [_problem(*pair, sizes) for pair in ((x, y), (x, x), (y, y))]
     if not _tiled(x) and x.dtype == torch.float32 and (fused := _fused()):
         for p in problems:
-            p.potential.copy_(fused.descend(p.start, p.end, p.potential, p.share, p.closed, descent))
+            p.potential.copy_(fused.descend(p.start, p.end, p.potential, p.share, p.closed, steps(descent)))
     else:
         problems = [_descended(p, descent) for p in problems]
     epsilon = descent[-1] ** 2
@@ -149,13 +149,18 @@ def solve(x: Tensor, y: Tensor, descent: list[float], sizes: Tensor | None = Non
     return potentials, (forth[1] - forth[0], forth[2] - back[0])
 
 
+def steps(descent: list[float]) -> list[tuple[float, float]]:
+    """ε of each iteration, and how far it goes: from no potential at all the whole way, then half way at each blur."""
+    return [(descent[0] ** 2, 1.0), *((blur**2, 0.5) for blur in descent)]
+
+
 def _descended(p: Problem, descent: list[float]) -> Problem:
-    """After one iteration at the first blur, from no potential at all, and half of one at each."""
-    before = descent[0]
-    for k, blur in enumerate([descent[0], *descent]):
-        p, found, _ = _softmins(p, blur**2, before**2, False)
-        p.potential.add_(found, alpha=-(blur**2) if k == 0 else -0.5 * blur**2)
-        before = blur
+    """After all iterations but the last one."""
+    before = descent[0] ** 2
+    for epsilon, part in steps(descent):
+        p, found, _ = _softmins(p, epsilon, before, False)
+        p.potential.add_(found, alpha=-part * epsilon)
+        before = epsilon
     return p
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.components.words import plain
 from engine.schema import DataKind, FormField, ModelInfo
 
 Value = float | int | bool | str
@@ -38,18 +39,18 @@ def show(
     groups = sorted(dict.fromkeys(f.group for f in fields), key=lambda g: g != "Training")
     for k, group in enumerate(groups):
         own = [field for field in fields if field.group == group]
-        values = {field.name: st.session_state.get(*held(owner, field, filled)) for field in own}
         box = st.expander(group, expanded=k == 0, key=f"group_{group}", on_change="rerun")
-        if box.open:
-            places = box.columns(columns)
-            for n, field in enumerate(own):
+        places = box.columns(columns) if box.open else []
+        for n, field in enumerate(own):
+            if places:
                 with places[n % columns]:
-                    values[field.name] = draw_field(owner, field, filled)
-        config |= values
+                    config[field.name] = draw_field(owner, field, filled)
+            else:
+                config[field.name] = st.session_state.get(*held(owner, field, filled))
     changed = [field for field in fields if config[field.name] != field.default]
     if changed and not filled:  # closed groups do not show theirs
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption("Changed: " + ", ".join(f"{title_of(f)} {config[f.name]}" for f in changed))
+            st.caption("Changed: " + plain(", ".join(f"{title_of(f)} {config[f.name]}" for f in changed)))
             defaults = {held(owner, field, None)[0]: field.default for field in changed}
             st.button(
                 "Back to defaults", key="defaults", type="tertiary", on_click=st.session_state.update, args=(defaults,)
