@@ -6,6 +6,8 @@ Loopback only unless told otherwise; a bearer token, made at first start, stands
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
 import hmac
 import inspect
 import logging
@@ -13,6 +15,7 @@ import os
 import secrets
 import shutil
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -40,6 +43,7 @@ MOST_BYTES = 2**30
 """Largest answer with pictures; more is a job for the command line, which writes files."""
 LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]", "testserver"}
 OCTETS = "application/octet-stream"
+TRIM_EVERY_S = 60.0
 
 
 # ------------------------------------------------------------------------------------------------------------- token
@@ -156,13 +160,30 @@ def status_of(error: EngineError) -> int:
     return next((status for kind, status in kinds if isinstance(error, kind)), 500)
 
 
+def trim() -> None:
+    """Give the system back what was freed. glibc keeps it, in a heap for each thread that ever answered: 110 MB of an
+    engine's 640, and 1.6 MB more each hundred interactions though nothing was held [measured]."""
+    if sys.platform == "linux":
+        give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other libraries than glibc have none
+        if give_back is not None:
+            give_back(0)
+
+
+async def trim_now_and_then() -> None:
+    while True:
+        await asyncio.sleep(TRIM_EVERY_S)
+        await run_in_threadpool(trim)
+
+
 # -------------------------------------------------------------------------------------------------------------- app
 def make_app(service: Service, key: str, names: set[str] | None = None) -> FastAPI:
     """The web application. `names`: hosts that a request may be addressed to (against DNS rebinding); None: any."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        trimming = asyncio.create_task(trim_now_and_then())
         yield
+        trimming.cancel()
         await run_in_threadpool(service.close)
 
     app = FastAPI(title="Showerscope engine", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import socket
 import stat
 import subprocess
@@ -17,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.client import Client
+from engine.bench.memory import of
 from engine.schema import Arrays, BulkRequest, BulkTask, Engine, EngineDown, Spectrum, TrainSpec, WrongInput
-from engine.server import LARGEST_BODY, LOCAL_NAMES, bind, make_app, methods, token
+from engine.server import LARGEST_BODY, LOCAL_NAMES, bind, make_app, methods, token, trim
 from engine.service import Service
 
 KEY = {"Authorization": "Bearer secret"}
@@ -246,3 +248,13 @@ def test_a_served_engine_trains_answers_health_quickly_meanwhile_and_ends_with_a
     info = Service().status(run)
     assert info.state == "interrupted"
     assert info.checkpoints[-1].step == info.step
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries give memory back by themselves")
+def test_what_was_freed_goes_back_to_the_system():
+    held = [bytes(2000) for _ in range(100_000)]
+    last = held[-1]  # what lies below it is free, and is kept
+    del held
+    before = of(os.getpid())["Rss"]
+    trim()
+    assert of(os.getpid())["Rss"] < before - 150, last
