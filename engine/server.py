@@ -43,7 +43,7 @@ MOST_BYTES = 2**30
 """Largest answer with pictures; more is a job for the command line, which writes files."""
 LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]", "testserver"}
 OCTETS = "application/octet-stream"
-TRIM_EVERY_S = 60.0
+TRIM_EVERY_S = 10.0
 
 
 # ------------------------------------------------------------------------------------------------------------- token

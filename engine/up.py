@@ -25,10 +25,15 @@ THREADS = "OMP_NUM_THREADS"
 
 
 def app_command(host: str, port: int) -> list[str]:
+    return page_command(ROOT / "app" / "main.py", host, port)
+
+
+def page_command(script: Path, host: str, port: int) -> list[str]:
+    """Streamlit with a script; settings are the project's where this is started from its root."""
     address = ["--server.address", host, "--server.port", str(port), "--server.headless", "true"]
     if host not in ("127.0.0.1", "localhost", "::1"):  # who opens it to others knows under which names
         address += ["--server.allowedHosts", "*"]
-    return [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py"), *address]
+    return [sys.executable, "-m", "streamlit", "run", str(script), *address]
 
 
 def app(host: str, port: int) -> int:

@@ -1,18 +1,19 @@
 """How long a user waits: the real app in a real browser, the real engine, and a training that goes on beside.
 
 Times are taken in the page, in its own clock, from the event that a hand makes to the frame that shows the answer
-(`latency.js`). What can be measured without the training is measured in turn with it, while it is paused.
+(`latency.js`). What can be measured without the training is measured in turn with it, while it is paused. Beside
+releases, ticks and cold pages stands what Streamlit takes for a page that is nearly empty.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.bench import figures, live
+from engine.bench import bare, figures, live
 from engine.bench.bundled import default
 from engine.bench.live import Live
 from engine.runs import BUNDLED
@@ -33,6 +34,8 @@ DRAG_S, MOVE_S = 1.5, 0.008
 """A drag, and the time between two moves of the hand."""
 WINDOW_S = 10.0
 """Over which the main thread's time is taken: some ticks draw new curves, strips or maps, most a new number."""
+FLOOR = "bare "
+"""Before the name of what a bare page takes."""
 COLOURS = ("energy", "photon sum", "density ratio", "layer")
 TARGETS: dict[str, tuple[str, str, dict[str, float]]] = {
     "drag": ("a move of the hand to its shower", "ms", {"most": 60}),
@@ -56,7 +59,7 @@ def run(quick: bool = False) -> dict[str, Any]:
     """
     rounds, times = (1, 3) if quick else (3, 4)
     bundled = f"{BUNDLED}{default().stem}"
-    with live.browser() as browser, live.started(SHOWERSCOPE_FAST_SHOWERS=str(SHOWERS)) as app:
+    with live.browser() as browser, live.started(SHOWERSCOPE_FAST_SHOWERS=str(SHOWERS)) as app, bare.page() as floor:
         app.prepare("zdc_fast")
         mapped = app.train("zdc_fast", epochs=1, checkpoint_epochs=1)
         app.until(lambda: app.status(mapped)["state"] == "finished", "a short training")
@@ -68,10 +71,15 @@ def run(quick: bool = False) -> dict[str, Any]:
             lambda: lassos(browser, f"{app.address}/latent?run={bundled}", times, "lasso"),
             lambda: lassos(browser, f"{app.address}/latent?run={mapped}&points={LAYER}", times, "large_lasso"),
             lambda: colds(browser, app.address, times),
+            lambda: floors(browser, floor, times),
             lambda: maps(browser, f"{app.address}/?run={mapped}&points={LAYER}", 1 if quick else 2),
         ]
         found, alone = in_turn(app, beside, works, rounds)
-        found |= ticks(browser, f"{app.address}/train?runs={beside}", 2 if quick else 8)
+        windows = 2 if quick else 8
+        found |= ticks(
+            browser, f"{app.address}/train?runs={beside}", windows, [".st-key-loss_curves", ".st-key-live_map"]
+        )
+        found |= {FLOOR + name: samples for name, samples in ticks(browser, floor, windows).items()}
         training = app.status(beside)
     return figures.record(
         "latency",
@@ -103,6 +111,10 @@ def summary(found: Samples, alone: Samples) -> list[dict[str, Any]]:
         more: dict[str, Any] = {"n": len(found[name])}
         if alone.get(name):
             more["alone_ms" if unit == "ms" else "alone"] = figures.middle(alone[name])[0]
+        if found.get(FLOOR + name):
+            more["bare_page_ms"] = figures.middle(found[FLOOR + name])[0]
+        if alone.get(FLOOR + name):
+            more["bare_page_alone_ms"] = figures.middle(alone[FLOOR + name])[0]
         made.append(figures.figure(title, value, unit, quartiles=quartiles, **bound, **more))
     return made
 
@@ -217,12 +229,32 @@ def maps(browser: Browser, address: str, times: int) -> Samples:
     return made
 
 
-def ticks(browser: Browser, address: str, windows: int) -> Samples:
+def floors(browser: Browser, address: str, times: int) -> Samples:
+    """The bare page of a new visitor [ms after navigation], and its slider let go at one place after another."""
+    made: Samples = {FLOOR + "cold": [], FLOOR + "release": []}
+    for _ in range(times):
+        page = opened(browser, address)
+        page.wait_for_function("bench.whole.length > 0", polling=50)
+        made[FLOOR + "cold"] += page.evaluate("bench.whole")
+        live.settled(page)
+        page.evaluate("bench.whole.length = 0")
+        track = box(page.locator("[data-testid='stSlider'] [data-orientation] [data-orientation]").first)
+        for turn in range(times):
+            share = 0.2 + 0.6 * turn / times
+            page.mouse.click(track["x"] + share * track["width"], track["y"] + track["height"] / 2)
+            page.wait_for_function("n => bench.whole.length > n", arg=turn, polling=50)
+            page.wait_for_timeout(300)
+        made[FLOOR + "release"] += page.evaluate("bench.whole")
+        page.context.close()
+    return made
+
+
+def ticks(browser: Browser, address: str, windows: int, charts: Sequence[str] = ()) -> Samples:
     """Milliseconds of the page's main thread a tick in which a training's step moved on: of the wall in all its tasks,
-    and of a processor."""
+    and of a processor. charts: parts that have to be drawn first."""
     page = opened(browser, address)
-    page.locator(".st-key-loss_curves canvas").first.wait_for()
-    page.locator(".st-key-live_map canvas").first.wait_for()
+    for chart in charts:
+        page.locator(f"{chart} canvas").first.wait_for()
     live.settled(page)
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable")

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import linregress
 
-from engine.bench import figures, latency, live, memory
+from engine.bench import bare, figures, latency, live, memory
 from engine.cli import main
 from engine.schema import EngineError, WrongInput
+from engine.up import served
 
 SMAPS = """\
 5581f5a1e000-7ffd3b7d5000 ---p 00000000 00:00 0                          [rollup]
@@ -78,6 +79,21 @@ def test_a_wait_that_is_too_long_is_named_and_the_one_alone_stands_beside():
     assert (late["value"], late["quartiles"], late["alone_ms"], late["n"]) == (210.0, [200.0, 220.0], 150.0, 3)
     assert made["pictures during a drag"]["alone"] == 30.0
     assert "alone_ms" not in made["cold page"]
+
+
+def test_what_a_bare_page_takes_stands_beside_and_decides_nothing():
+    beside, alone = {latency.FLOOR + "release": [50.0, 70.0]}, {latency.FLOOR + "release": [40.0]}
+    made = {one["name"]: one for one in latency.summary(samples() | beside, alone)}
+    release = made["release to whole page"]
+    assert (release["bare_page_ms"], release["bare_page_alone_ms"], release["met"]) == (60.0, 40.0, True)
+    assert len(made) == len(latency.TARGETS)
+    assert "bare_page_ms" not in made["a move of the hand to its shower"]
+
+
+def test_the_bare_page_is_served_as_long_as_it_is_wanted():
+    with bare.page() as address:
+        assert served(f"{address}/_stcore/health")
+    assert not served(f"{address}/_stcore/health")
 
 
 def test_fewer_pictures_than_wanted_miss_their_target():
