@@ -36,8 +36,9 @@ THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY
 are busy with other work made a map of 1000 points six times as slow."""
 RETRY_S = 30.0
 """A failed map is not tried again at once: pages ask every second."""
-FEW = 6000
-"""Points up to which a tree is quicker than interpolation [measured]."""
+NARROWEST, BOXES = 50, 0.4
+"""Least boxes along a side of the interpolation's grid, as openTSNE has it, and boxes a point from which a tree is
+quicker [measured]."""
 KEPT = 64
 """Finished maps held in memory."""
 
@@ -55,6 +56,20 @@ def principal(latent: NDArray) -> NDArray[np.float64]:
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(axes.shape[1])])
     xy = centred @ axes
     return np.column_stack([xy, np.zeros(len(xy))])[:, :2] if xy.shape[1] < 2 else xy
+
+
+def pull(places: NDArray, *given: Any, **named: Any) -> tuple[float, NDArray]:
+    """t-SNE's cost and gradient at places (N, 2), as openTSNE asks for them. What all points do to each other comes by
+    interpolation on a grid of unit boxes while the map is narrow, and by a tree from where the grid is large: at 20 000
+    points a finished map's grid takes twice the tree's time, on one thread, which is all it knows, and errs no less.
+
+    References: G. Linderman et al., https://arxiv.org/abs/1712.09005; L. van der Maaten, Accelerating t-SNE using
+    tree-based algorithms, 2014.
+    """
+    from openTSNE.tsne import kl_divergence_bh, kl_divergence_fft
+
+    boxes = max(NARROWEST, float(np.ptp(np.asarray(places), axis=0).max())) ** 2
+    return (kl_divergence_bh if boxes > BOXES * len(places) else kl_divergence_fft)(places, *given, **named)
 
 
 def tsne(
@@ -92,8 +107,8 @@ def tsne(
         show(min(1.0, (done + iteration) / total), np.asarray(embedding, np.float32))
 
     embedding = openTSNE.TSNEEmbedding(
-        first, affinities, negative_gradient_method="fft" if len(first) > FEW else "bh", n_jobs=threads,
-        random_state=seed, callbacks=report, callbacks_every_iters=FRAME_EVERY,
+        first, affinities, n_jobs=threads, random_state=seed, callbacks=report, callbacks_every_iters=FRAME_EVERY,
+        negative_gradient_method=pull,  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
     show(0.0, np.asarray(first, np.float32))
     if start is None:

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from conftest import wait_for
 
 from engine import manifold
-from engine.latent import Maps, principal, tsne
+from engine.latent import BOXES, Maps, principal, pull, tsne
 from engine.schema import MapRequest, WrongInput
 
 
@@ -32,6 +33,22 @@ def test_neighbours_that_are_known_and_threads_change_nothing_but_the_time():
     points = clusters()
     plain, seen = tsne(points, None, 15, 3, lambda *_: None), manifold.nearest(points, 60)
     np.testing.assert_array_equal(plain, tsne(points, None, 15, 3, lambda *_: None, seen, 2))
+
+
+@pytest.mark.parametrize("side", [30.0, 300.0])
+def test_points_push_each_other_as_by_brute_force_on_narrow_and_on_wide_maps(side):
+    rng = np.random.default_rng(0)
+    centres = rng.uniform(-0.4 * side, 0.4 * side, (20, 1, 2))
+    places = (centres + side / 25 * rng.normal(size=(20, 350, 2))).reshape(-1, 2)
+    assert (np.ptp(places, axis=0).max() ** 2 > BOXES * len(places)) == (side == 300.0)
+    free = sp.csr_matrix((len(places), len(places)))
+    settings = {"n_interpolation_points": 3, "min_num_intervals": 50, "ints_in_interval": 1}
+    _, found = pull(places, free, dof=1, bh_params={"theta": 0.5}, fft_params=settings)
+    apart = places[:200, None] - places
+    true = -(apart / (1 + (apart**2).sum(axis=2, keepdims=True)) ** 2).sum(axis=1)
+    scale = (found[:200] * true).sum() / (true * true).sum()  # the sum over all pairs
+    assert scale > 0
+    assert np.linalg.norm(found[:200] / scale - true) < 0.04 * np.linalg.norm(true)
 
 
 def test_a_map_from_another_moves_little():
