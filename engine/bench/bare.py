@@ -6,16 +6,14 @@ What the app's own pages take stands beside it, so that a slow machine is told f
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.schema import EngineError
+from engine.bench import live
 from engine.server import bind
-from engine.up import START_S, THREADS, finish, page_command, served, start
+from engine.up import THREADS, finish, page_command, served, start
 
 SCRIPT = """
 import time
@@ -45,13 +43,9 @@ def page() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="showerscope-bare-") as folder:
         script = Path(folder) / "page.py"
         script.write_text(SCRIPT)
-        process: subprocess.Popen[bytes] = start(page_command(script, "127.0.0.1", port), {**os.environ, THREADS: "1"})
+        process = start(page_command(script, "127.0.0.1", port), {THREADS: "1"} | os.environ)
         try:
-            begin = time.monotonic()
-            while not served(f"{address}/_stcore/health"):
-                if process.poll() is not None or time.monotonic() - begin > START_S:
-                    raise EngineError("the bare page did not start: what it said stands above")
-                time.sleep(0.2)
+            live.risen(process, lambda: served(f"{address}/_stcore/health"), "the bare page")
             yield address
         finally:
             finish([process])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
@@ -23,6 +23,8 @@ from engine.up import ROOT, START_S, served, start
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
+
+Answer = TypeVar("Answer")
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -120,12 +122,7 @@ def started(**environment: str) -> Iterator[Live]:
     own.pop("MLFLOW_TRACKING_URI", None)  # nobody else's run store
     process = start(command, own)
     try:
-        begin = time.monotonic()
-        while (live := _found(process.pid, address, home)) is None:
-            if process.poll() is not None or time.monotonic() - begin > START_S:
-                raise EngineError("`showerscope up` did not start: what it said stands above")
-            time.sleep(0.2)
-        yield live
+        yield risen(process, lambda: _found(process.pid, address, home), "`showerscope up`")
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -134,6 +131,16 @@ def started(**environment: str) -> Iterator[Live]:
             process.kill()
             process.wait()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def risen(process: subprocess.Popen[bytes], look: Callable[[], Answer | None], name: str) -> Answer:
+    """What is found of a process once it has come up. Raises `EngineError` where it ends or takes too long."""
+    begin = time.monotonic()
+    while not (found := look()):
+        if process.poll() is not None or time.monotonic() - begin > START_S:
+            raise EngineError(f"{name} did not start: what it said stands above")
+        time.sleep(0.2)
+    return found
 
 
 def _found(up: int, address: str, home: Path) -> Live | None:

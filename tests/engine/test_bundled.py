@@ -1,10 +1,10 @@
 """The model that the first page opens with is what the README says of it."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
+from conftest import wait_for
 
 from engine.bench import bundled
 from engine.models import base as models
@@ -33,9 +33,7 @@ def test_an_engine_that_has_started_holds_it_ready():
     service = Service(training_allowed=False)
     service.start()
     try:
-        deadline = time.monotonic() + 60
-        while len(service.host.held()) < len(FILES) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for(lambda: len(service.host.held()) >= len(FILES), 60)
         assert {path.stem for path, _ in service.host.held()} == {path.stem for path in FILES}
     finally:
         service.close()

@@ -796,7 +796,9 @@ REACHED = {"dcgan": 0.7, "gan": 0.5, "wgan": 0.5} | dict.fromkeys(("e2e_sae", "f
 """Wasserstein distance that a training of seconds comes under on two spirals of radius 2; 0.4 where none is named. Two
 draws of 700 points are 0.15 apart, an untrained model's and the spirals more than 0.7."""
 EPOCHS = {"gan": 12, "dcgan": 12, "flow_matching": 12, "wgan": 12, "wgan_gp": 5}  # the last two: five turns a step
-"""At most. Critics go on turning about where they have come to, and by which path differs between processors."""
+TURNING = {"wgan"}
+"""Go on turning about where they have come to, by another path on another processor: they have to come under it once,
+at the end of an epoch. All others stand below it when they end."""
 
 
 @pytest.mark.slow
@@ -813,8 +815,9 @@ def test_every_model_learns_two_spirals_in_seconds(name):
         return float(ot.emd2([], [], ot.dist(toy.showers[rows].astype(float), drawn, "euclidean")))
 
     assert apart() > 0.7
-    ends = (log for log in run.run() if log.step and log.step % run.steps_per_epoch == 0)
-    assert any(apart() < REACHED.get(name, 0.4) for _ in ends)
+    looked_at = run.steps_per_epoch if name in TURNING else run.steps
+    seen = [apart() for log in run.run() if log.step and log.step % looked_at == 0]
+    assert min(seen) < REACHED.get(name, 0.4)
 
 
 # ------------------------------------------------------------------------------------------------- worked example
