@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from conftest import wait_for
+from openTSNE.tsne import kl_divergence_bh
 
 from engine import manifold
 from engine.latent import BOXES, Maps, principal, pull, tsne
@@ -49,6 +50,19 @@ def test_points_push_each_other_as_by_brute_force_on_narrow_and_on_wide_maps(sid
     scale = (found[:200] * true).sum() / (true * true).sum()  # the sum over all pairs
     assert scale > 0
     assert np.linalg.norm(found[:200] / scale - true) < 0.04 * np.linalg.norm(true)
+
+
+def test_the_tree_gives_the_cost_and_the_gradient_of_opentsne():
+    rng = np.random.default_rng(0)
+    places = rng.uniform(-40, 40, (500, 2))
+    affinities = sp.csr_matrix(rng.random((500, 500)) * (rng.random((500, 500)) < 0.05))
+    affinities /= affinities.sum()
+    given = {"dof": 1, "bh_params": {"theta": 0.5}, "should_eval_error": True}
+    assert np.ptp(places, axis=0).max() ** 2 > BOXES * len(places)
+    cost, gradient = pull(places, affinities, **given)
+    plain, expected = kl_divergence_bh(places, affinities, **given)
+    assert cost == pytest.approx(plain, rel=1e-12)
+    np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
 def test_a_map_from_another_moves_little():
