@@ -1,4 +1,4 @@
-"""The app as the server sees it: Streamlit's pages, and the /api routes that the live shower asks while dragging.
+"""The app as the server sees it: Streamlit's pages, and the /api routes that live parts of them ask by themselves.
 
     streamlit run app/main.py
 
@@ -16,7 +16,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import httpx
 import streamlit as st
@@ -25,12 +25,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from app import tickets
+from app import state, tickets
 from app.client import LIMITS, TIMEOUT, engine_address, error_of, token_header
+from app.components import pulse
 from app.components.sights import Step
 from app.lessons.base import lessons
-from app.state import API_KEY
-from engine.schema import GenerateRequest, Particle
+from engine.schema import EngineDown, EngineError, GenerateRequest, Particle
+
+Asked = TypeVar("Asked", bound=BaseModel)
 
 LARGEST_BODY = 4096
 MOST_SHOWERS = 64
@@ -80,19 +82,26 @@ async def read_body(request: Request) -> bytes | None:
     return body
 
 
-async def forward(request: Request, method: str, kind: type[BaseModel]) -> Response:
-    """Check a browser's request and pass it to the engine; its bytes go through untouched."""
-    if not hmac.compare_digest(request.headers.get("x-showerscope-key", "").encode(), API_KEY.encode()):
+async def checked(request: Request, kind: type[Asked]) -> Asked | Response:
+    """What a browser asks, or the refusal."""
+    if not hmac.compare_digest(request.headers.get("x-showerscope-key", "").encode(), state.API_KEY.encode()):
         return refuse(403, "This address serves only the app's own page. Reload the page.")
     body = await read_body(request)
     if body is None:
         return refuse(413, f"The request is larger than {LARGEST_BODY} bytes.")
     try:
-        asked = kind.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the request"
         return refuse(422, f"{where}: {first['msg']}")
+
+
+async def forward(request: Request, method: str, kind: type[BaseModel]) -> Response:
+    """Check a browser's request and pass it to the engine; its bytes go through untouched."""
+    asked = await checked(request, kind)
+    if isinstance(asked, Response):
+        return asked
     if isinstance(asked, LiveShower):
         asked_json: dict[str, Any] = {"request": GenerateRequest(**asked.model_dump()).model_dump(mode="json")}
     else:
@@ -122,6 +131,17 @@ async def shower(request: Request) -> Response:
 async def nearest(request: Request) -> Response:
     """POST /api/nearest: safetensors of `Engine.nearest`."""
     return await forward(request, "nearest", LiveNearest)
+
+
+async def heartbeat(request: Request) -> Response:
+    """POST /api/pulse: JSON of `pulse.beat`."""
+    asked = await checked(request, pulse.Asked)
+    if isinstance(asked, Response):
+        return asked
+    try:
+        return JSONResponse(await asyncio.to_thread(pulse.beat, state.engine(), asked))
+    except EngineError as error:
+        return refuse(503 if isinstance(error, EngineDown) else 422, str(error))
 
 
 async def file(request: Request) -> Response:
@@ -203,6 +223,7 @@ app = st.App(
     routes=[
         Route("/api/shower", shower, methods=["POST"]),
         Route("/api/nearest", nearest, methods=["POST"]),
+        Route("/api/pulse", heartbeat, methods=["POST"]),
         Route("/api/file/{task_id}", file, methods=["GET"]),
     ],
     lifespan=lifespan,

@@ -8,10 +8,9 @@ import streamlit as st
 
 from app import state
 from app.charts import curves, picture, scatter
-from app.components import clouds, digits, kinds, notices
+from app.components import clouds, digits, kinds, notices, pulse
 from app.components.trainings import LIVE
-from app.components.words import clock
-from engine.schema import Arrays, DataKind, History, MapRequest, RunInfo
+from engine.schema import Arrays, DataKind, EngineError, History, MapRequest, RunInfo
 
 RESUMABLE = ("paused", "cancelled", "failed", "interrupted")
 AXES = ["log y", "linear", "log-log"]
@@ -28,7 +27,8 @@ HISTORIES, MAPS = "_histories", "_live_maps"
 
 @notices.guarded
 def watch(names: list[str], live: bool, dark: bool) -> None:
-    """Everything that moves. Fixed heights and keys: a tick changes numbers and lines, never the layout."""
+    """Everything that moves: the bar by itself, the rest when it has news. Fixed heights and keys: a tick changes
+    numbers and lines, never the layout."""
     kept = state.keep("runs", lambda: state.engine().runs())
     if kept.stale:
         st.warning("**Stale.** The engine does not answer; below is the last good picture.", icon=":material/history:")
@@ -39,40 +39,35 @@ def watch(names: list[str], live: bool, dark: bool) -> None:
         return
     if live != any(run.state in LIVE for run in everyone.values()):
         st.rerun()
+    bar = st.container()
+    try:
+        draw(runs, kept.value, dark)
+    except EngineError:
+        with bar:  # which asks on, until the rest can be drawn
+            pulse.show(kept.value, runs, {}, None, again=True)
+        raise
+    with bar:
+        pulse.show(kept.value, runs, ends(runs), map_under_way(runs[0].run_id), again=kept.stale)
+
+
+def draw(runs: list[RunInfo], everyone: list[RunInfo], dark: bool) -> None:
+    """All below the bar. Raises `EngineError` where the engine cannot give a part of it."""
     first = runs[0]
-    controls(first)
-    queue(list(everyone.values()))
+    buttons(first)
+    queue(everyone)
     if first.state in ("failed", "interrupted"):
         notices.failed_run(first)
     step = scrubber(first)
-    losses(runs, first, step, dark)
+    st.fragment(losses, key=pulse.CURVES)(runs, first, step, dark)
     pictures, map_place = st.columns([1.15, 1], gap="medium")
     with pictures:
         strip(first, step, dark)
     with map_place:
-        live_map(first, step, live)
+        st.fragment(live_map, key=pulse.MAP)(first, step)
 
 
-def controls(run: RunInfo) -> None:
-    """Where the run stands, and the buttons that its state allows."""
-    share = min(1.0, run.step / run.steps) if run.steps else 0.0
-    parts = [
-        f"**{run.name or run.model}** {run.state}",
-        f"epoch {run.epoch} / {run.epochs}",
-        f"step {run.step:,} / {run.steps:,}",
-    ]
-    if run.eta_s is not None and run.state == "running":
-        parts.append(f"about {clock(run.eta_s)} left")
-    if run.samples_per_s:
-        parts.append(f"{run.samples_per_s:,.0f} samples/s")
-    memory = next((v for n, v in run.metrics.items() if n.startswith("system/") and "memory" in n), None)
-    if memory:
-        parts.append(f"{memory:,.0f} MB")
-    if run.device:
-        parts.append(run.device)
-    if run.queue_place:
-        parts.append(f"place {run.queue_place} in the queue")
-    st.progress(share, text=" · ".join(parts))
+def buttons(run: RunInfo) -> None:
+    """What the run's state allows."""
     engine = state.engine()
     actions = [
         ("Pause", ":material/pause:", run.state == "running", engine.pause),
@@ -96,7 +91,7 @@ def controls(run: RunInfo) -> None:
             on_click=use_run, args=(run.run_id,), help="Make this run the model of the strip above.",
         )  # fmt: skip
         if used:
-            st.rerun()  # the strip is no part of what a tick draws again
+            st.rerun()  # the strip is no part of what is drawn again
 
 
 def use_run(run: str) -> None:
@@ -140,6 +135,12 @@ def history_of(run: str) -> History:
     return store[run]
 
 
+def ends(runs: list[RunInfo]) -> dict[str, int]:
+    """The steps up to which this session has the curves of runs."""
+    store: dict[str, History] = st.session_state.get(HISTORIES, {})
+    return {run.run_id: store[run.run_id].last_step for run in runs if run.run_id in store}
+
+
 def merge(old: History, new: History) -> History:
     """Two stretches of one history; a step that both hold is taken once. A resumed run may have gone back."""
     if new.last_step < old.last_step and new.series:
@@ -154,6 +155,7 @@ def merge(old: History, new: History) -> History:
     return History(run_id=old.run_id, last_step=max(old.last_step, new.last_step), series=joined)
 
 
+@notices.guarded
 def losses(runs: list[RunInfo], first: RunInfo, step: int | None, dark: bool) -> None:
     """Loss terms, and what is measured on validation showers and in latent space."""
     axes_place, smooth_place = st.columns([1, 1.4], vertical_alignment="bottom")
@@ -228,7 +230,8 @@ def samples_of(run: str, step: int) -> Arrays:
     return state.engine().samples(run, step)
 
 
-def live_map(run: RunInfo, step: int | None, live: bool) -> None:
+@notices.guarded
+def live_map(run: RunInfo, step: int | None) -> None:
     """The newest finished map, while the next one is computed behind it."""
     st.markdown("#### Latent map: noise flows onto data")
     if not state.has_latent(run, state.keep("catalogue", state.catalogue).value):
@@ -243,8 +246,6 @@ def live_map(run: RunInfo, step: int | None, live: bool) -> None:
     if points is None or not len(points["xy"]):
         with st.container(height=330, border=True, key="map_wait"):
             st.caption("The first map is being computed.")
-        if not live:  # nothing else draws this page again
-            st.fragment(run_every=1.0)(wait_for_map)(run.run_id, step)
         return
     st.echarts_chart(
         scatter.latent_map(points, lasso=False, size=5), height=330, key="live_map",
@@ -256,13 +257,6 @@ def live_map(run: RunInfo, step: int | None, live: bool) -> None:
     )
 
 
-@notices.guarded
-def wait_for_map(run: str, step: int) -> None:
-    """Look for the map of an ended run until it is there."""
-    if next_map(run, step) is not None:
-        st.rerun()
-
-
 def next_map(run: str, step: int) -> Arrays | None:
     """The map to show now: of the wanted step when there is one, else the last one that this run had.
 
@@ -270,11 +264,24 @@ def next_map(run: str, step: int) -> Arrays | None:
     """
     maps: dict[str, dict[str, Any]] = st.session_state.setdefault(MAPS, {})
     mine = maps.setdefault(run, {"asked": step, "ended": True, "shown": None})
-    if mine["ended"]:
-        mine["asked"] = step
-    request = MapRequest(run=run, step=mine["asked"], n=MAP_POINTS)
-    answer = state.keep(f"live map {run}", lambda: state.engine().map(request)).value
-    mine["ended"] = answer.meta.get("state") in ("done", "failed")
-    if "xy" in answer and len(answer["xy"]):
-        mine["shown"] = answer
+    while True:
+        if mine["ended"]:
+            mine["asked"] = step
+        answer = state.keep(f"live map {run}", lambda: state.engine().map(asked_map(run, mine["asked"]))).value
+        mine["ended"] = answer.meta.get("state") in ("done", "failed")
+        mine["progress"] = answer.meta.get("progress", 0.0)
+        if "xy" in answer and len(answer["xy"]):
+            mine["shown"] = answer
+        if not mine["ended"] or mine["asked"] == step:
+            break
     return mine["shown"]
+
+
+def asked_map(run: str, step: int) -> MapRequest:
+    return MapRequest(run=run, step=step, n=MAP_POINTS)
+
+
+def map_under_way(run: str) -> tuple[MapRequest, float] | None:
+    """The map that is still being computed, and how far it was when it was drawn."""
+    mine = st.session_state.get(MAPS, {}).get(run)
+    return None if mine is None or mine["ended"] else (asked_map(run, mine["asked"]), mine["progress"])

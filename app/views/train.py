@@ -35,8 +35,7 @@ def show() -> None:
             return
         live = any(run.state in progress.LIVE for run in kept.value)
         dark = st.context.theme.type == "dark"
-        # The page draws itself once a second while something runs, and not at all when nothing does.
-        st.fragment(run_every=1.0 if live else None)(progress.watch)([run.run_id for run in chosen], live, dark)
+        st.fragment(progress.watch)([run.run_id for run in chosen], live, dark)
 
 
 @notices.guarded

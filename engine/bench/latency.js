@@ -20,7 +20,7 @@
 
   // ------------------------------------------------------------------------------------------------ what pages become
   const selected = () => find("#ss-gallery")?.dataset.selected;
-  const step = () => find("[data-testid='stProgress']")?.textContent;
+  const step = () => find(".ss-pulse, [data-testid='stProgress']")?.textContent;
   async function look() {
     if (step() !== bench.step) { bench.step = step(); bench.ticks += 1; }
     if (bench.released === undefined) return;

@@ -2,15 +2,16 @@
 
 import asyncio
 import socket
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+from fake import DownEngine, FakeEngine
 from starlette.applications import Starlette
 from starlette.routing import Route
 
 from app import main, state
-from engine.schema import Arrays
+from engine.schema import Arrays, Engine, TrainSpec
 
 KEY = {"x-showerscope-key": state.API_KEY}
 ASKED = {"run": "r", "particle": {"energy_gev": 100.0}, "seed": 1, "n": 1}
@@ -35,7 +36,8 @@ class Page:
 def page(monkeypatch: pytest.MonkeyPatch) -> Page:
     """The routes, with an engine behind them that repeats what it was asked."""
     server = Starlette(routes=[Route("/api/shower", main.shower, methods=["POST"]),
-                               Route("/api/nearest", main.nearest, methods=["POST"])])  # fmt: skip
+                               Route("/api/nearest", main.nearest, methods=["POST"]),
+                               Route("/api/pulse", main.heartbeat, methods=["POST"])])  # fmt: skip
 
     def engine(request: httpx.Request) -> httpx.Response:
         asked = Arrays({}, {"path": request.url.path, "body": request.read().decode()})
@@ -109,3 +111,26 @@ def test_answers_are_not_held_back_by_nagles_delay():
         main.answer_at_once()
         with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_the_pulse_of_a_training_comes_from_the_engine(page: Page, fake: FakeEngine):
+    run = fake.submit(TrainSpec(name="beside"))
+    reply = page.post("/api/pulse", json={"runs": [run], "stamp": ""}, headers=KEY)
+    assert reply.status_code == 200
+    assert reply.json()["name"] == "beside"
+    assert reply.json()["news"] == "page"
+    assert page.post("/api/pulse", json={"runs": [run], "stamp": ""}).status_code == 403
+
+
+@pytest.mark.parametrize("asked", [{}, {"runs": [], "stamp": ""}, {"runs": ["r"] * 4, "stamp": ""},
+                                   {"runs": ["r"], "stamp": "", "last": {"r": "x"}},
+                                   {"runs": ["r"], "stamp": "", "map": {"n": 3}}])  # fmt: skip
+def test_a_pulse_of_nothing_is_refused(page: Page, fake: FakeEngine, asked: dict):
+    assert page.post("/api/pulse", json=asked, headers=KEY).status_code == 422
+
+
+def test_without_an_engine_there_is_no_pulse(page: Page):
+    state.use_engine(lambda: cast(Engine, DownEngine()))
+    reply = page.post("/api/pulse", json={"runs": ["r"], "stamp": ""}, headers=KEY)
+    assert reply.status_code == 503
+    assert "No engine answers" in reply.json()["error"]
