@@ -27,7 +27,7 @@ from starlette.routing import Route
 
 from app import state, tickets
 from app.client import LIMITS, TIMEOUT, engine_address, error_of, token_header
-from app.components import pulse
+from app.components import health, pulse
 from app.components.sights import Step
 from app.lessons.base import lessons
 from engine.schema import EngineDown, EngineError, GenerateRequest, Particle
@@ -144,6 +144,12 @@ async def heartbeat(request: Request) -> Response:
         return refuse(503 if isinstance(error, EngineDown) else 422, str(error))
 
 
+async def engine_state(request: Request) -> Response:
+    """POST /api/health: JSON of `health.told`."""
+    asked = await checked(request, health.Asked)
+    return asked if isinstance(asked, Response) else JSONResponse(await asyncio.to_thread(health.told, state.engine()))
+
+
 async def file(request: Request) -> Response:
     """GET /api/file/TASK: a task's file, passed on piece by piece however large, to who holds a link of the page's."""
     task_id = request.path_params["task_id"]
@@ -223,6 +229,7 @@ app = st.App(
     routes=[
         Route("/api/shower", shower, methods=["POST"]),
         Route("/api/nearest", nearest, methods=["POST"]),
+        Route("/api/health", engine_state, methods=["POST"]),
         Route("/api/pulse", heartbeat, methods=["POST"]),
         Route("/api/file/{task_id}", file, methods=["GET"]),
     ],

@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -77,6 +78,9 @@ FIRST = "e2e_sae"
 """The model that stands first in a list of all."""
 FRESH_S = 1.0
 """How long the curves of a running training may be old."""
+SWITCH_S = 0.001
+"""How long a thread may keep Python's lock from others that want it, a fifth of Python's own choice: a network takes it
+anew for each of its operations, and waits as long each time while another thread imports or packs answers."""
 
 
 class NotAllowed(WrongInput):
@@ -102,6 +106,7 @@ class Service:
         """Serve: watch the queue, and have ready what takes long to import."""
         self.host  # noqa: B018 - imports torch
         self.jobs.start()
+        sys.setswitchinterval(SWITCH_S)
         threading.Thread(target=self._warm, name="warm-up", daemon=True).start()
 
     def _warm(self) -> None:

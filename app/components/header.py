@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import html
-import time
-
 import streamlit as st
 
 from app import state
-from engine.schema import EngineError, Health, RunInfo
-
-COLOURS = {"ready": "#009E73", "training": "#E69F00", "down": "#D55E00", "loading": "#999999"}
+from app.components import health
+from engine.schema import EngineError, RunInfo
 
 
 def show() -> None:
@@ -36,7 +32,7 @@ def show() -> None:
                 "About shows each as a picture.",
             )  # fmt: skip
         with engine:
-            engine_state()
+            health.show()
 
 
 def _runs() -> tuple[list[RunInfo], bool]:
@@ -89,36 +85,3 @@ def _choose_step() -> None:
         "Checkpoint", options, key=state.STEP, bind="query-params", disabled=not steps,
         format_func=lambda s: "newest" if s == state.LATEST else f"step {s} (epoch {epochs.get(s, 0)})",
     )  # fmt: skip
-
-
-def health_word(health: Health) -> tuple[str, str]:
-    """The engine's state in a word, and what it is doing."""
-    if health.status == "loading":
-        return "loading", "loading"
-    if health.running:
-        queued = f", {health.queued} queued" if health.queued else ""
-        return "training", f"training {health.running}{queued}"
-    return "ready", "ready"
-
-
-@st.fragment(run_every=5.0)
-def engine_state() -> None:
-    """Device and state, asked again every five seconds."""
-    began = time.perf_counter()
-    try:
-        health = state.engine().health()
-    except EngineError:
-        _dot("down", "engine down", "device unknown")
-        return
-    threads = f"{health.threads} thread{'s' * (health.threads != 1)}"
-    word, doing = health_word(health)
-    answered = 1000 * (time.perf_counter() - began)
-    memory = f" · {health.memory_mb / 1000:.1f} GB" if health.memory_mb else ""
-    _dot(word, f"engine {doing}", f"{health.device} · {threads}{memory} · answers in {answered:.0f} ms")
-
-
-def _dot(word: str, said: str, detail: str) -> None:
-    st.html(
-        f'<div class="ss-state" role="status"><span class="ss-dot" style="background:{COLOURS[word]}"></span>'
-        f'<b>{html.escape(said)}</b><br><span class="ss-muted">{html.escape(detail)}</span></div>'
-    )

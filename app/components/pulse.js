@@ -13,25 +13,17 @@ function write(live, { share, name, words }) {
 }
 
 async function beat(live) {
-  const { ask, base, key } = live.data;
-  if (!ask || live.asking || document.hidden) return;
+  const before = live.data, asked = before.ask;
+  if (!asked || live.asking || document.hidden) return;
   live.asking = true;
-  const before = live.data;
-  let said; // nothing where the engine, or the app, does not answer
-  try {
-    const reply = await fetch(`${base}/api/pulse`, {
-      method: "POST", body: JSON.stringify(ask),
-      headers: { "content-type": "application/json", "x-showerscope-key": key },
-    });
-    if (reply.ok) said = await reply.json();
-  } catch { /* as no answer */ }
+  const said = await ask(before, "pulse", asked);
   live.asking = false;
   if (before !== live.data) return; // drawn anew meanwhile
   if (said?.words) write(live, said);
-  const news = said ? said.news : ask.again ? "" : "page", now = performance.now();
+  const news = said ? said.news : asked.again ? "" : "page", now = performance.now();
   if (!news || now - (live.told ?? -LOST_MS) < LOST_MS) return;
   if (news.includes("page")) live.told = now;
-  else Object.assign(ask, said.known); // parts are drawn without this one
+  else Object.assign(asked, said.known); // parts are drawn without this one
   live.tell(news);
 }
 

@@ -107,8 +107,8 @@ def _part(name: str) -> str:
 def mount() -> Any:
     """The component's mounting command. Registered again in each process that runs pages."""
     return v2.component(
-        "showerscope_pulse", html=_part("pulse.html"), css=_part("pulse.css"), js=_part("pulse.js"),
-        isolate_styles=False,
+        "showerscope_pulse", html=_part("pulse.html"), css=_part("pulse.css"),
+        js=_part("json.js") + _part("pulse.js"), isolate_styles=False,
     )  # fmt: skip
 
 

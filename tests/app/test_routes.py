@@ -37,6 +37,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
     """The routes, with an engine behind them that repeats what it was asked."""
     server = Starlette(routes=[Route("/api/shower", main.shower, methods=["POST"]),
                                Route("/api/nearest", main.nearest, methods=["POST"]),
+                               Route("/api/health", main.engine_state, methods=["POST"]),
                                Route("/api/pulse", main.heartbeat, methods=["POST"])])  # fmt: skip
 
     def engine(request: httpx.Request) -> httpx.Response:
@@ -120,6 +121,17 @@ def test_the_pulse_of_a_training_comes_from_the_engine(page: Page, fake: FakeEng
     assert reply.json()["name"] == "beside"
     assert reply.json()["news"] == "page"
     assert page.post("/api/pulse", json={"runs": [run], "stamp": ""}).status_code == 403
+
+
+def test_the_state_of_the_engine_is_told_and_so_is_that_it_is_gone(page: Page, fake: FakeEngine):
+    assert page.post("/api/health", json={}, headers=KEY).json()["said"] == "engine ready"
+    fake.submit(TrainSpec())
+    said = page.post("/api/health", json={}, headers=KEY).json()
+    assert said["said"] == "engine training 1"
+    assert "cpu · 1 thread" in said["detail"]
+    assert page.post("/api/health", json={}).status_code == 403
+    state.use_engine(lambda: cast(Engine, DownEngine()))
+    assert page.post("/api/health", json={}, headers=KEY).json()["said"] == "engine down"
 
 
 @pytest.mark.parametrize("asked", [{}, {"runs": [], "stamp": ""}, {"runs": ["r"] * 4, "stamp": ""},
