@@ -6,8 +6,11 @@ import pytest
 from fake import DownEngine, FakeEngine
 from hypothesis import given
 from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
 
+from app import state
 from app.components import pulse
+from app.views import progress
 from engine.schema import Engine, EngineDown, MapRequest, RunInfo, TrainSpec
 
 
@@ -86,3 +89,25 @@ def test_a_bar_is_between_empty_and_full(step: int, steps: int, rate: float, lef
     assert 0 <= said["share"] <= 1
     assert said["name"] == "e2e_sae"
     assert "left" in said["words"]
+
+
+def train_page() -> None:
+    """What AppTest runs as the page."""
+    from app.views import train
+
+    train.show()
+
+
+def test_the_map_of_a_newer_checkpoint_begins_where_the_one_before_has_ended(fake: FakeEngine, run: str):
+    test = AppTest.from_function(train_page, default_timeout=60)
+    test.session_state[state.TRAIN_RUNS] = [run]
+    fake.map_s = 1e6
+    test.run()
+    assert test.session_state[progress.MAPS][run]["asked"] == 200
+    fake.store[run]["at"] = 400.0
+    test.run()
+    assert test.session_state[progress.MAPS][run]["asked"] == 200, "one map at a time"
+    fake.map_s = 0.0
+    test.run()
+    assert not test.exception
+    assert test.session_state[progress.MAPS][run]["asked"] == 400, "nothing else would draw it"
