@@ -101,6 +101,7 @@ def test_a_higher_speed_goes_further_in_the_same_time(address: str, page: Page):
         expect(root).to_have_attribute("data-at", "0")
         page.get_by_label(f"{speed}×").check(force=True)
         page.get_by_role("button", name="Play").click()
+        expect(root).to_have_attribute("data-playing", "true")
         page.wait_for_timeout(1200)
         page.get_by_role("button", name="Pause").click()
         gone[speed] = number(root, "at")
