@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from streamlit.components import v2
 
 from app import state
+from app.components.parts import part
 
-HERE = Path(__file__).parent
 Points = tuple[tuple[float, float], ...]
-
-
-@cache
-def _part(name: str) -> str:
-    return HERE.joinpath(name).read_text(encoding="utf-8")
 
 
 def mount() -> Any:
     """The component's mounting command. Registered again in each process that runs pages."""
     return v2.component(
-        "showerscope_board", html=_part("board.html"), css=_part("board.css"), js=_part("board.js")
+        "showerscope_board", html=part("board.html"), css=part("board.css"), js=part("board.js")
     )  # fmt: skip
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from streamlit.components import v2
 
 from app import state
-from app.components.panel import base_path
+from app.components.parts import base_path, part
 from engine.schema import Engine, EngineError, Health
 
-HERE = Path(__file__).parent
 COLOURS = {"ready": "#009E73", "training": "#E69F00", "down": "#D55E00", "loading": "#999999"}
 
 
@@ -49,15 +46,10 @@ def told(engine: Engine) -> dict[str, str]:
     return {"colour": COLOURS[state_of], "said": f"engine {doing}", "detail": detail}
 
 
-@cache
-def _part(name: str) -> str:
-    return HERE.joinpath(name).read_text(encoding="utf-8")
-
-
 def mount() -> Any:
     """The component's mounting command. Registered again in each process that runs pages."""
     return v2.component(
-        "showerscope_health", html=_part("health.html"), js=_part("json.js") + _part("health.js"), isolate_styles=False
+        "showerscope_health", html=part("health.html"), js=part("json.js", "health.js"), isolate_styles=False
     )
 
 

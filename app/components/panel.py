@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from app import state
 from app.charts import face
 from app.charts.colour import DIVERGING, VIRIDIS
 from app.components import sights
+from app.components.parts import base_path, part
 from app.components.presets import presets
 from app.components.sights import Sight
 from engine.schema import (
@@ -29,7 +28,6 @@ from engine.schema import (
     WrongInput,
 )
 
-HERE = Path(__file__).parent
 SCRIPTS = ("files", "wire", "physics", "canvas", "overlay", "pad", "walk", "ask", "words", "form", "save", "panel")
 SLIDER_OF = {
     "Energy": "energy_gev", "Px": "px_gev", "Py": "py_gev", "Vx": "vx_cm", "Vy": "vy_cm", "Vz": "vz_cm",
@@ -38,25 +36,14 @@ TRAIN = 0
 """The number of the training split in `Engine.columns`."""
 
 
-@cache
-def _part(name: str) -> str:
-    return HERE.joinpath(name).read_text(encoding="utf-8")
-
-
 def mount() -> Any:
     """The component's mounting command. Registered again in each process that runs pages."""
     return v2.component(
         "showerscope_panel",
-        html=_part("panel.html"),
-        css=_part("panel.css"),
-        js="\n".join(_part(f"{name}.js") for name in SCRIPTS),
+        html=part("panel.html"),
+        css=part("panel.css"),
+        js=part(*(f"{name}.js" for name in SCRIPTS)),
     )
-
-
-def base_path() -> str:
-    """What stands before every address of the app; empty, or `/path`."""
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}" if base else ""
 
 
 def axis(condition: ConditionInfo) -> dict[str, Any]:

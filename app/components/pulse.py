@@ -7,8 +7,6 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Annotated, Any
 
 import streamlit as st
@@ -16,12 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from streamlit.components import v2
 
 from app import state
-from app.components.panel import base_path
+from app.components.parts import base_path, part
 from app.components.trainings import LIVE
 from app.components.words import clock
 from engine.schema import Engine, MapRequest, RunInfo
 
-HERE = Path(__file__).parent
 MOVING = (*LIVE, "paused")
 """States that change by themselves, or one step at a time."""
 PAGE, CURVES, MAP = "page", "curves", "map"
@@ -99,16 +96,11 @@ def redraw() -> None:
         st.rerun(sorted(parts))
 
 
-@cache
-def _part(name: str) -> str:
-    return HERE.joinpath(name).read_text(encoding="utf-8")
-
-
 def mount() -> Any:
     """The component's mounting command. Registered again in each process that runs pages."""
     return v2.component(
-        "showerscope_pulse", html=_part("pulse.html"), css=_part("pulse.css"),
-        js=_part("json.js") + _part("pulse.js"), isolate_styles=False,
+        "showerscope_pulse", html=part("pulse.html"), css=part("pulse.css"),
+        js=part("json.js", "pulse.js"), isolate_styles=False,
     )  # fmt: skip
 
 

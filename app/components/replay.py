@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +13,8 @@ from app.charts import partition, replay
 from app.charts.bridging import Judged
 from app.charts.colour import GENERATED, PURPLE, data_blue, faint
 from app.charts.replay import Frame, Span
+from app.components.parts import part
 from engine.schema import Arrays
-
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -40,15 +37,10 @@ class Panel:
     """What stands in it while it has no frame."""
 
 
-@cache
-def _part(name: str) -> str:
-    return HERE.joinpath(name).read_text(encoding="utf-8")
-
-
 def mount() -> Any:
     """The component's mounting command. Registered again in each process that runs pages."""
-    js = "\n".join(_part(name) for name in ("files.js", "pens.js", "replay.js"))
-    return v2.component("showerscope_replay", html=_part("replay.html"), css=_part("replay.css"), js=js)
+    js = part("files.js", "pens.js", "replay.js")
+    return v2.component("showerscope_replay", html=part("replay.html"), css=part("replay.css"), js=js)
 
 
 def data_of(

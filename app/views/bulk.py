@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import state, tickets
-from app.components import geant4, notices, panel, tasks
+from app.components import geant4, notices, parts, tasks
 from app.components.words import clock, plain
 from engine.schema import (
     Bulk,
@@ -221,7 +221,7 @@ def result(task_id: str, bulk: Bulk) -> None:
         "on the engine's machine": bulk.path,
     }
     items = "".join(f"<span>{k}</span><b>{html.escape(v)}</b>" for k, v in rows.items())
-    link = html.escape(tickets.file_link(panel.base_path(), task_id), quote=True)
+    link = html.escape(tickets.file_link(parts.base_path(), task_id), quote=True)
     left, last = st.columns([5, 1], vertical_alignment="center")
     left.html(
         f'<div class="ss-facts">{items}</div>'
